@@ -1,0 +1,167 @@
+"""Appends: what is asked, how it travels, and what comes back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from eventstore.codec import checksum
+from eventstore.errors import InvalidArgument, InvalidEvent, RunClosed
+from eventstore.events import ANY, DELETED, ENDS, ExpectedVersion, NewEvent, Position
+from eventstore.events.identifiers import check_name, check_run_id, new_id
+from eventstore.settings import Settings
+from eventstore.timers import TimerChange, changes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One append that is asked for; see ``EventStore.append`` for what each part means.
+
+    ``timers`` overrides the timer changes that the events would cause by themselves.
+    """
+
+    run_id: str
+    events: Sequence[NewEvent]
+    expected: Any = ANY
+    idempotency_key: str | None = None
+    append_id: str | None = None
+    timers: Sequence[TimerChange] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """Where the events of an append stand.
+
+    ``deduplicated`` says that an earlier call or attempt had written them already.
+    """
+
+    run_id: str
+    first_version: int
+    last_version: int
+    positions: tuple[Position, ...]
+    deduplicated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAppend:
+    """An append that passed every check this side can make, ready to travel."""
+
+    run_id: str
+    append_id: str
+    expected: ExpectedVersion
+    idempotency_key: str | None
+    may_be_written: bool
+    fields: tuple[str | bytes, ...]
+    """What the script takes after ``expected``."""
+    event_count: int
+    size_bytes: int
+
+
+def prepare(append: Append, settings: Settings) -> PreparedAppend:
+    """Check an append and lay it out for the script.
+
+    Raises ``InvalidArgument``, ``InvalidEvent``, ``InvalidRunId``, or ``RunClosed`` when an
+    event follows the run's end in the same append. Nothing is written then.
+    """
+    run_id = check_run_id(append.run_id)
+    events = _checked_events(append.events, run_id, settings)
+    encoded = [event.encoded for event in events]
+    size_bytes = _checked_size(events, encoded, settings)
+    ends = _end_of(events, run_id)
+    key = append.idempotency_key
+    workflows = [event.workflow_id for event in events]
+    timers = changes_of(run_id, events) if append.timers is None else append.timers
+    fields: list[str | bytes] = [
+        "" if key is None else check_name("idempotency_key", key),
+        "" if key is None else _digest(events),
+        next(filter(None, workflows), ""),
+        "1" if None in workflows else "0",
+        ends,
+        "1" if ends == "deleted" and len(events) == 1 else "0",
+        str(len(timers)),
+    ]
+    for change in timers:
+        fields += (change.operation, change.timer.member, str(change.value_ms))
+    fields.append(str(len(events)))
+    for event in encoded:
+        fields += (event, checksum(event))
+    given_id = append.append_id
+    return PreparedAppend(
+        run_id=run_id,
+        append_id=new_id() if given_id is None else check_name("append_id", given_id),
+        expected=ExpectedVersion.of(append.expected),
+        idempotency_key=key,
+        may_be_written=given_id is not None,
+        fields=tuple(fields),
+        event_count=len(events),
+        size_bytes=size_bytes,
+    )
+
+
+def _checked_events(
+    events: Sequence[NewEvent] | Iterable[NewEvent], run_id: str, settings: Settings
+) -> Sequence[NewEvent]:
+    if isinstance(events, NewEvent):
+        return [events]
+    if isinstance(events, (str, bytes)) or not isinstance(events, Iterable):
+        raise InvalidArgument(
+            f"append to {run_id!r} takes a list of NewEvent, not {type(events).__name__}"
+        )
+    listed = list(events)
+    if not listed:
+        raise InvalidEvent("an append needs at least one event", run_id=run_id)
+    if len(listed) > settings.max_append_events:
+        raise InvalidEvent(
+            f"{len(listed)} events in one append, over {settings.max_append_events}; split it",
+            run_id=run_id,
+        )
+    for event in listed:
+        if not isinstance(event, NewEvent):
+            raise InvalidEvent(f"{type(event).__name__} is not a NewEvent", run_id=run_id)
+    return listed
+
+
+def _checked_size(events: Sequence[NewEvent], encoded: Sequence[bytes], settings: Settings) -> int:
+    largest = max(map(len, encoded))
+    if largest > settings.max_event_bytes:
+        event = next(e for e in events if len(e.encoded) == largest)
+        raise InvalidEvent(
+            f"{event.type} is {largest} bytes encoded, over {settings.max_event_bytes}; "
+            "store large content elsewhere and reference it",
+            type=event.type,
+            size_bytes=largest,
+        )
+    return sum(map(len, encoded))
+
+
+def _end_of(events: Sequence[NewEvent], run_id: str) -> str:
+    """Say what the events do to the run, and refuse events after its end."""
+    ends = ""
+    for number, event in enumerate(events):
+        if ends == "deleted" or (ends and event.type != DELETED):
+            raise RunClosed(run_id, number)
+        if event.type in ENDS:
+            ends = "closed"
+        elif event.type == DELETED:
+            ends = "deleted"
+    return ends
+
+
+def _digest(events: Sequence[NewEvent]) -> str:
+    """Sum up what an idempotency key stands for.
+
+    Ids, times and meta are left out: a caller that starts anew makes new ones for the same fact.
+    """
+    content = hashlib.blake2b(digest_size=8)
+    for event in events:
+        stored = orjson.loads(event.encoded)
+        named = f"{event.type}\n{event.workflow_id or ''}\n{event.schema_version}\n"
+        content.update(named.encode())
+        content.update(orjson.dumps(stored["data"], option=orjson.OPT_SORT_KEYS))
+        content.update(b"\n")
+    return content.hexdigest()
+

@@ -1,0 +1,33 @@
+"""Where time comes from. Pass another clock in tests to move time instead of waiting for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+"""Gives the current time, with its time zone."""
+
+Monotonic = Callable[[], float]
+"""Gives seconds that only go forward; for deadlines, never for dates."""
+
+monotonic: Monotonic = time.monotonic
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def system_clock() -> datetime:
+    """Give the time of this machine in UTC."""
+    return datetime.now(UTC)
+
+
+def from_ms(ms: int) -> datetime:
+    """Turn milliseconds since 1970 into a datetime in UTC."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+def to_ms(moment: datetime) -> int:
+    """Turn a datetime that knows its zone into whole milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND

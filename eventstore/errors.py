@@ -1,0 +1,309 @@
+"""The one error tree. Every error says what to do and carries its data as attributes.
+
+    RunStoreError
+    ├── InvalidArgument        (ValueError)  a call was made with something it cannot take
+    │   ├── InvalidEvent                     an event that may not be stored
+    │   └── InvalidRunId                     a run id that may not be used
+    ├── WrongExpectedVersion                 the run is not where the caller believed
+    ├── IdempotencyConflict                  the key was used before, with other content
+    ├── RunClosed                            the run has ended; its end is sticky
+    ├── RunNotFound            (LookupError) no such run
+    ├── PauseNotFound          (LookupError) the run has no such pause
+    ├── AlreadyResumed                       another resume, decision or expiry won
+    ├── DefinitionChanged                    the workflow is not the one that was paused
+    ├── UnknownGroup           (LookupError) no such consumer group
+    ├── HistoryGap                           events that must exist are missing
+    ├── LogRegressed                         the log ends before a place that was already read
+    ├── CorruptEvent                         stored bytes are not the bytes that were written
+    ├── NotDurable                           written, but not as safely as was asked
+    ├── OutcomeUnknown                       the fate of an append is not known
+    ├── StoreUnavailable                     the server cannot be reached
+    ├── ServerRefused                        the server answered no (memory, disk, rights, version)
+    ├── StoreMismatch                        store, database or file is not the one expected
+    ├── ProjectionFailed                     a projection could not take an event
+    ├── ImportFailed                         a line of an import file is not an event
+    └── WaitTimeout            (TimeoutError) what was waited for did not come in time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class RunStoreError(Exception):
+    """Any error of the run store. Its data are attributes; it survives pickling."""
+
+    def __init__(self, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.__dict__.update(data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.args, self.__dict__.copy()))
+
+
+def _rebuild(kind: type[RunStoreError], args: tuple[Any, ...], data: dict[str, Any]) -> Any:
+    """Make an unpickled error without calling its own constructor."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(data)
+    return error
+
+
+class InvalidArgument(RunStoreError, ValueError):
+    """A call was made with a value it cannot take. Nothing was written."""
+
+
+class InvalidEvent(InvalidArgument):
+    """An event that may not be stored: its ``reason`` says which rule it breaks."""
+
+    reason: str
+
+    def __init__(self, reason: str, **data: Any) -> None:
+        super().__init__(f"invalid event: {reason}", reason=reason, **data)
+
+
+class InvalidRunId(InvalidArgument):
+    """A run id that is empty, too long, or holds control characters."""
+
+    run_id: Any
+
+    def __init__(self, run_id: Any, reason: str) -> None:
+        super().__init__(f"invalid run id {_short(run_id)}: {reason}", run_id=run_id, reason=reason)
+
+
+class WrongExpectedVersion(RunStoreError):
+    """The run is at ``actual``, not at ``expected``. Load it, decide again, append again."""
+
+    run_id: str
+    expected: str | int
+    actual: int
+
+    def __init__(self, run_id: str, expected: str | int, actual: int) -> None:
+        super().__init__(
+            f"run {_short(run_id)} is at version {actual}, not at the expected {expected}; "
+            "load it and decide again",
+            run_id=run_id,
+            expected=expected,
+            actual=actual,
+        )
+
+
+class IdempotencyConflict(RunStoreError):
+    """The idempotency key already stands for other content, written at ``first_version``."""
+
+    run_id: str
+    idempotency_key: str
+    first_version: int
+
+    def __init__(self, run_id: str, idempotency_key: str, first_version: int) -> None:
+        super().__init__(
+            f"idempotency key {_short(idempotency_key)} of run {_short(run_id)} was used at "
+            f"version {first_version} with other content; use a new key for new content",
+            run_id=run_id,
+            idempotency_key=idempotency_key,
+            first_version=first_version,
+        )
+
+
+class RunClosed(RunStoreError):
+    """The run ended at ``version``; only ``run.deleted`` may follow. Fork it to go on."""
+
+    run_id: str
+    version: int
+
+    def __init__(self, run_id: str, version: int) -> None:
+        super().__init__(
+            f"run {_short(run_id)} ended at version {version}; to run it again, fork it",
+            run_id=run_id,
+            version=version,
+        )
+
+
+class RunNotFound(RunStoreError, LookupError):
+    """No run of this id was ever appended to in this namespace."""
+
+    run_id: str
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"no run {_short(run_id)} in this store", run_id=run_id)
+
+
+class PauseNotFound(RunStoreError, LookupError):
+    """The run has no such open pause; ``open_pauses`` lists the ids it has."""
+
+    run_id: str
+    pause_id: str | None
+    open_pauses: tuple[str, ...]
+
+    def __init__(self, run_id: str, pause_id: str | None, open_pauses: Sequence[str] = ()) -> None:
+        named = f"no pause {_short(pause_id)}" if pause_id else "no single open pause"
+        listed = ", ".join(map(_short, open_pauses)) or "none"
+        super().__init__(
+            f"run {_short(run_id)} has {named}; open pauses: {listed}",
+            run_id=run_id,
+            pause_id=pause_id,
+            open_pauses=tuple(open_pauses),
+        )
+
+
+class AlreadyResumed(RunStoreError):
+    """Another resume, decision, time-out or expiry went first: ``cause`` and ``actor`` say who."""
+
+    run_id: str
+    pause_id: str
+    cause: str | None
+    actor: str | None
+
+    def __init__(
+        self, run_id: str, pause_id: str, cause: str | None = None, actor: str | None = None
+    ) -> None:
+        who = f" by {_short(actor)}" if actor else ""
+        super().__init__(
+            f"pause {_short(pause_id)} of run {_short(run_id)} was already ended"
+            f" ({cause or 'unknown cause'}){who}",
+            run_id=run_id,
+            pause_id=pause_id,
+            cause=cause,
+            actor=actor,
+        )
+
+
+class DefinitionChanged(RunStoreError):
+    """The workflow's definition is not the one that the run was paused under."""
+
+    run_id: str
+
+    def __init__(self, run_id: str, recorded: str, current: str) -> None:
+        super().__init__(
+            f"run {_short(run_id)} was paused under definition {_short(recorded)}, "
+            f"the worker has {_short(current)}; register a migration or insist",
+            run_id=run_id,
+            recorded=recorded,
+            current=current,
+        )
+
+
+class UnknownGroup(RunStoreError, LookupError):
+    """No consumer group of this name; pass ``create=True`` to make it."""
+
+    group: str
+
+    def __init__(self, group: str, known: Sequence[str] = ()) -> None:
+        listed = ", ".join(sorted(known)) or "none yet"
+        super().__init__(
+            f"no consumer group {_short(group)} (known: {listed}); create=True makes it",
+            group=group,
+            known=tuple(sorted(known)),
+        )
+
+
+class HistoryGap(RunStoreError):
+    """Events that must exist are missing: a reader asked for ``expected`` and found ``found``."""
+
+    def __init__(self, where: str, expected: object, found: object) -> None:
+        super().__init__(
+            f"{where}: expected {expected}, found {found}; events are missing here",
+            where=where,
+            expected=str(expected),
+            found=str(found),
+        )
+
+
+class LogRegressed(RunStoreError):
+    """The log ends before a place that was already read or written: its server lost writes."""
+
+    def __init__(self, where: str, known: object, found: object) -> None:
+        super().__init__(
+            f"{where}: the log was known up to {known} and now ends at {found}; the server lost "
+            "acknowledged writes (restored from an old copy, or a replica that lagged took over)",
+            where=where,
+            known=str(known),
+            found=str(found),
+        )
+
+
+class CorruptEvent(RunStoreError):
+    """Stored bytes fail their checksum or are no event: they changed after they were written."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"corrupt event at {where}: {reason}", where=where, reason=reason)
+
+
+class NotDurable(RunStoreError):
+    """The append is written at ``positions``, but fewer copies than asked confirmed it."""
+
+    def __init__(self, run_id: str, wanted: str, acknowledged: int, result: Any) -> None:
+        super().__init__(
+            f"the append to run {_short(run_id)} is written, but {wanted} was asked and only "
+            f"{acknowledged} confirmed in time; do not append it again",
+            run_id=run_id,
+            wanted=wanted,
+            acknowledged=acknowledged,
+            result=result,
+            positions=result.positions,
+        )
+
+
+class OutcomeUnknown(RunStoreError):
+    """No answer came in time: the append may stand or not.
+
+    ``append(..., append_id=error.append_id)`` with the same events settles it, safely.
+    """
+
+    run_id: str
+    append_id: str
+
+    def __init__(self, run_id: str, append_id: str, timeout_ms: int) -> None:
+        super().__init__(
+            f"no answer within {timeout_ms} ms: the append to run {_short(run_id)} may stand or "
+            f"not; append the same events with append_id={append_id!r} to settle it",
+            run_id=run_id,
+            append_id=append_id,
+            timeout_ms=timeout_ms,
+        )
+
+
+class StoreUnavailable(RunStoreError):
+    """The server could not be reached, or is not ready, within the deadline. Nothing was written."""
+
+
+class ServerRefused(RunStoreError):
+    """The server answered and said no: out of memory, disk full, no rights, too old."""
+
+
+class StoreMismatch(RunStoreError):
+    """The store, database or file that was opened is not the one expected."""
+
+
+class ProjectionFailed(RunStoreError):
+    """A projection could not take an event; ``projection`` and ``position`` say which and where."""
+
+
+class ImportFailed(RunStoreError):
+    """Line ``line`` of an import file is not an event, or contradicts the store."""
+
+    line: int
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}", line=line, reason=reason)
+
+
+class WaitTimeout(RunStoreError, TimeoutError):
+    """What was waited for did not come within ``timeout_s`` seconds."""
+
+    def __init__(self, what: str, timeout_s: float) -> None:
+        super().__init__(f"{what} did not come within {timeout_s:g} s", timeout_s=timeout_s)
+
+
+def _short(value: object, limit: int = 80) -> str:
+    """Show any value in a message: quoted, and cut when long."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+__all__ = [
+    name
+    for name, value in list(globals().items())
+    if isinstance(value, type) and issubclass(value, RunStoreError)
+]

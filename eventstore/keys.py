@@ -1,0 +1,69 @@
+"""Every Redis key, and nothing else.
+
+All keys of one partition share the hash tag ``{namespace:partition}``, so that whatever one
+atomic operation touches lies in one slot of a Redis Cluster. What users name (run ids, group
+names) stands only behind the tag.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from eventstore.events.identifiers import check_namespace
+
+LAYOUT_VERSION = 1
+"""Raised when the layout of keys or entries changes in a way older code cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one namespace of so many partitions."""
+
+    namespace: str
+    partitions: int
+
+    def __post_init__(self) -> None:
+        check_namespace(self.namespace)
+
+    def partition_of(self, run_id: str) -> int:
+        """Give the partition of a run: CRC-32 of its id's UTF-8 bytes, modulo partitions."""
+        return zlib.crc32(run_id.encode()) % self.partitions
+
+    def tag(self, partition: int) -> str:
+        """Give the prefix with the hash tag of a partition."""
+        return f"{{{self.namespace}:{partition}}}"
+
+    def log(self, partition: int) -> str:
+        """Stream: the partition's log."""
+        return f"{self.tag(partition)}:log"
+
+    def tail(self, partition: int) -> str:
+        """String: the log's last ``<ms>-<n>``."""
+        return f"{self.tag(partition)}:tail"
+
+    def due(self, partition: int) -> str:
+        """Sorted set: timers by the millisecond they are due."""
+        return f"{self.tag(partition)}:due"
+
+    def run(self, run_id: str) -> str:
+        """Stream: a hot run's own history."""
+        return f"{self.tag(self.partition_of(run_id))}:run:{run_id}"
+
+    def head(self, run_id: str) -> str:
+        """Hash: a run's version, end, workflow, idempotency keys and open timers."""
+        return f"{self.tag(self.partition_of(run_id))}:head:{run_id}"
+
+    @property
+    def meta(self) -> str:
+        """Hash: what the namespace was created with."""
+        return f"{self.namespace}:meta"
+
+    @property
+    def groups(self) -> str:
+        """Hash: the settings of each consumer group."""
+        return f"{self.namespace}:groups"
+
+    def members(self, group: str) -> str:
+        """Sorted set: a group's members by the millisecond of their last heartbeat."""
+        return f"{self.namespace}:members:{group}"

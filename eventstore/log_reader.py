@@ -1,0 +1,100 @@
+"""Reads the log of all partitions as one, in the order of recording."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+
+from eventstore import commands
+from eventstore.errors import HistoryGap, InvalidArgument
+from eventstore.events import Position, RecordedEvent
+from eventstore.plans import Operations, Plan, check_order
+
+After = Position | Mapping[int, Position] | None
+
+
+class LogReader:
+    """Reads everything that was recorded before it began, merged over the partitions.
+
+    Each partition is in its own order; between partitions the server's milliseconds decide.
+    """
+
+    def __init__(
+        self,
+        operations: Operations,
+        after: After,
+        types: Collection[str] | None,
+        workflow_id: str | None,
+    ) -> None:
+        self._operations = operations
+        partitions = range(operations.keys.partitions)
+        self._reached = {p: _start(after, p) for p in partitions}
+        self._ready: dict[int, deque[RecordedEvent]] = {p: deque() for p in partitions}
+        self._after = after if isinstance(after, Position) else None
+        self._types = types
+        self._workflow_id = workflow_id
+        self._ends: dict[int, Position] | None = None
+        self.done = False
+
+    def next_page(self) -> Plan[list[RecordedEvent]]:
+        """Read the next events in order; sets ``done``. Raises ``HistoryGap``, ``LogRegressed``."""
+        if self._ends is None:
+            yield from self._operations.check_tails(
+                {p: at for p, at in self._reached.items() if at.n}
+            )
+            self._ends = yield from self._operations.tails()
+        yield from self._fill(self._ends)
+        page = self._merge(self._ends)
+        self.done = not any(self._open(self._ends)) and not any(self._ready.values())
+        return [event for event in page if self._wanted(event)]
+
+    def _open(self, ends: Mapping[int, Position]) -> list[int]:
+        return [p for p, at in self._reached.items() if at < ends[p]]
+
+    def _fill(self, ends: Mapping[int, Position]) -> Plan[None]:
+        empty = {p: self._reached[p] for p in self._open(ends) if not self._ready[p]}
+        if not empty:
+            return
+        operations = self._operations
+        size = operations.settings.page_events
+        (pages,) = yield [commands.log_page(operations.keys, operations.decoder, empty, size)]
+        for partition, at in empty.items():
+            page = pages.get(partition, [])
+            if not page:
+                raise HistoryGap(f"partition {partition}", f"entry {at.n + 1}", "nothing")
+            if at.n or not at.ms:
+                check_order(page, at)
+            self._ready[partition].extend(e for e in page if e.position <= ends[partition])
+            self._reached[partition] = min(page[-1].position, ends[partition])
+
+    def _merge(self, ends: Mapping[int, Position]) -> list[RecordedEvent]:
+        """Take events in order until a partition must be read again."""
+        page: list[RecordedEvent] = []
+        while True:
+            if any(not self._ready[p] for p in self._open(ends)):
+                return page
+            heads = [queue for queue in self._ready.values() if queue]
+            if not heads:
+                return page
+            first = min(heads, key=lambda queue: (queue[0].position.ms, queue[0].position))
+            page.append(first.popleft())
+
+    def _wanted(self, event: RecordedEvent) -> bool:
+        if self._types is not None and event.type not in self._types:
+            return False
+        return self._workflow_id is None or event.workflow_id == self._workflow_id
+
+
+def _start(after: After, partition: int) -> Position:
+    """Say from where to read a partition.
+
+    After one position, other partitions go on from its millisecond: what was recorded in that
+    same millisecond may then come again, but nothing is missed.
+    """
+    if after is None:
+        return Position(partition, 0, 0)
+    if isinstance(after, Position):
+        return after if after.partition == partition else Position(partition, after.ms, 0)
+    if isinstance(after, Mapping):
+        return after.get(partition, Position(partition, 0, 0))
+    raise InvalidArgument(f"after must be a Position or positions by partition, not {after!r}")

@@ -1,0 +1,257 @@
+"""Store operations that take more than one exchange with the server, without any I/O.
+
+A plan is a generator. It yields what to do next and is sent the results, so that the asyncio and
+the blocking store run the very same logic. Errors are thrown into it at the place they belong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from eventstore import commands
+from eventstore.appends import Append
+from eventstore.commands import Command, Head
+from eventstore.decoding import Decoder
+from eventstore.errors import (
+    HistoryGap,
+    InvalidArgument,
+    LogRegressed,
+    RunClosed,
+    RunNotFound,
+    WaitTimeout,
+)
+from eventstore.events import DELETED, ENDS, Position, RecordedEvent, check_run_id
+from eventstore.keys import Keys
+from eventstore.settings import Settings
+from eventstore.timers import DueTimer
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A command that blocks at the server, on a connection of its own."""
+
+    command: Command[Any]
+
+
+Step = Sequence[Command[Any]] | Append | Wait
+"""Commands to send together (gives their results), an append, or a blocking command."""
+
+Plan = Generator[Step, Any, T]
+Until = int | str | Sequence[str] | Callable[[RecordedEvent], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The plans of one open namespace."""
+
+    keys: Keys
+    decoder: Decoder
+    settings: Settings
+
+    def head(self, run_id: str) -> Plan[Head]:
+        """Read a run's head. Raises ``RunNotFound``."""
+        (head,) = yield [commands.head(self.keys, check_run_id(run_id))]
+        if head is None:
+            raise RunNotFound(run_id)
+        return head  # type: ignore[no-any-return]
+
+    def load(self, run_id: str, after: int = 0) -> Plan[list[RecordedEvent]]:
+        """Read all of a run's events after a version."""
+        reader = RunReader(self, run_id, after)
+        events: list[RecordedEvent] = []
+        while not reader.done:
+            events += yield from reader.next_page()
+        return events
+
+    def tails(self) -> Plan[dict[int, Position]]:
+        """Read where each partition's log ends."""
+        partitions = range(self.keys.partitions)
+        tails = yield [commands.tail(self.keys, partition) for partition in partitions]
+        return dict(zip(partitions, tails, strict=True))
+
+    def read_log(
+        self, after: Mapping[int, Position], limit: int, block_ms: int | None = None
+    ) -> Plan[list[RecordedEvent]]:
+        """Read up to ``limit`` events after positions, each partition in order.
+
+        Partitions not named are read from their beginning. With ``block_ms`` it waits that long
+        for the first one. Raises ``HistoryGap`` and ``LogRegressed``: nothing is skipped.
+        """
+        check_count("limit", limit)
+        start = {p: after.get(p, Position(p, 0, 0)) for p in range(self.keys.partitions)}
+        each = -(-limit // self.keys.partitions)
+        pages = (yield [commands.log_page(self.keys, self.decoder, start, each)])[0]
+        if not pages and block_ms is not None:
+            waiting = commands.log_page(self.keys, self.decoder, start, each, block_ms)
+            pages = yield Wait(waiting)
+        if not pages:
+            yield from self.check_tails(start)
+        events: list[RecordedEvent] = []
+        for partition, page in pages.items():
+            check_order(page, start[partition])
+            events += page
+        return events[:limit]
+
+    def check_tails(self, reached: Mapping[int, Position]) -> Plan[None]:
+        """Raise ``LogRegressed`` if a log ends before a position that was reached."""
+        tails = yield from self.tails()
+        for partition, position in reached.items():
+            if tails[partition] < position:
+                raise LogRegressed(f"partition {partition}", position, tails[partition])
+
+    def due(self, now_ms: int | None, limit: int, lease_ms: int) -> Plan[list[DueTimer]]:
+        """Take up to ``limit`` due timers under a lease, over all partitions."""
+        check_count("limit", limit)
+        check_count("lease_ms", lease_ms)
+        partitions = range(self.keys.partitions)
+        as_of = now_ms
+        if as_of is None:
+            (as_of,) = yield [commands.server_time()]
+        counts = yield [commands.count_due(self.keys, p, as_of) for p in partitions]
+        leases, room = [], limit
+        for partition, count in zip(partitions, counts, strict=True):
+            take = min(count, room)
+            if take:
+                leases.append(commands.lease_due(self.keys, partition, now_ms, take, lease_ms))
+                room -= take
+        taken = (yield leases) if leases else []
+        return sorted((timer for page in taken for timer in page), key=lambda due: due.due_ms)
+
+    def settle(self, due: DueTimer) -> Plan[bool]:
+        """Take a leased timer off the index; False if somebody else holds it by now."""
+        (settled,) = yield [commands.settle_timer(self.keys, due)]
+        return bool(settled)
+
+    def wait(
+        self, run_id: str, until: Until, timeout: float | timedelta, now: Callable[[], float]
+    ) -> Plan[RecordedEvent]:
+        """Wait for an event of a run; see ``EventStore.wait``."""
+        timeout_s = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+        matches, may_follow_end = _condition(until)
+        version, deadline_s = 0, now() + timeout_s
+        check_run_id(run_id)
+        while True:
+            left_ms = int((deadline_s - now()) * 1000)
+            block_ms = max(1, min(left_ms, self.settings.block_ms))
+            events = yield Wait(
+                commands.wait_for_run(
+                    self.keys, self.decoder, run_id, version, block_ms, self.settings.page_events
+                )
+            )
+            for event in events:
+                version = event.version
+                if matches(event):
+                    return event  # type: ignore[no-any-return]
+                if event.type in ENDS and not may_follow_end:
+                    raise RunClosed(run_id, event.version)
+            if not events and left_ms <= 0:
+                raise WaitTimeout(f"what was waited for in run {run_id!r}", timeout_s)
+
+
+class RunReader:
+    """Reads a run page by page and misses nothing: versions rise by one up to the head."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        run_id: str,
+        after: int = 0,
+        limit: int | None = None,
+        *,
+        backwards: bool = False,
+    ) -> None:
+        check_count("after", after, least=0)
+        if limit is not None:
+            check_count("limit", limit)
+        self._operations = operations
+        self._run_id = check_run_id(run_id)
+        self._after = after
+        self._left = limit
+        self._backwards = backwards
+        self._next: int | None = None
+        self._end: int | None = None
+        self.done = False
+
+    def next_page(self) -> Plan[list[RecordedEvent]]:
+        """Read the next page; sets ``done``. Raises ``RunNotFound`` and ``HistoryGap``."""
+        size = self._operations.settings.page_events
+        count = size if self._left is None else min(size, self._left)
+        if self._end is None:
+            # The head is read first: what it counts must then be found.
+            head, page = yield [self._head(), self._page(count)]
+            if head is None:
+                raise RunNotFound(self._run_id)
+            self._end = head.version
+            self._next = head.version if self._backwards else self._after + 1
+        else:
+            (page,) = yield [self._page(count)]
+        return self._checked(page)
+
+    def _head(self) -> Command[Any]:
+        return commands.head(self._operations.keys, self._run_id)
+
+    def _page(self, count: int) -> Command[list[RecordedEvent]]:
+        after, before = self._after, None
+        if self._next is not None:
+            after, before = (after, self._next + 1) if self._backwards else (self._next - 1, None)
+        operations = self._operations
+        return commands.run_page(
+            operations.keys, operations.decoder, self._run_id, after, before, count,
+            backwards=self._backwards,
+        )  # fmt: skip
+
+    def _checked(self, page: list[RecordedEvent]) -> list[RecordedEvent]:
+        assert self._next is not None and self._end is not None  # noqa: PT018, S101 - for mypy
+        if self._backwards and page and page[0].version > self._next:
+            self._next = page[0].version  # appended between the two reads
+        step = -1 if self._backwards else 1
+        for event in page:
+            if event.version != self._next:
+                raise self._gap(event.version)
+            self._next += step
+        if self._left is not None:
+            self._left -= len(page)
+        at_end = self._next <= self._after if self._backwards else self._next > self._end
+        if not page and not at_end:
+            raise self._gap("nothing")
+        self.done = at_end or self._left == 0
+        return page
+
+    def _gap(self, found: object) -> HistoryGap:
+        return HistoryGap(f"run {self._run_id!r}", f"version {self._next}", found)
+
+
+def check_order(page: Sequence[RecordedEvent], after: Position) -> None:
+    """Check that ``n`` rises by one. Raises ``HistoryGap`` or ``LogRegressed``."""
+    expected = after.n + 1
+    for event in page:
+        if event.position.n < expected:
+            raise LogRegressed(f"partition {after.partition}", after, event.position)
+        if event.position.n > expected:
+            raise HistoryGap(f"partition {after.partition}", f"entry {expected}", event.position)
+        expected += 1
+
+
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """Raise ``InvalidArgument`` unless the value is a whole number from ``least`` up."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InvalidArgument(f"{name} must be a whole number from {least} up, not {value!r}")
+
+
+def _condition(until: Until) -> tuple[Callable[[RecordedEvent], bool], bool]:
+    """Give the condition, and whether it could still hold after the run's end."""
+    if isinstance(until, bool):
+        raise InvalidArgument("until must be a version, event types or a function")
+    if isinstance(until, int):
+        return (lambda event: event.version >= until), True
+    if callable(until):
+        return until, True
+    types = frozenset([until] if isinstance(until, str) else until)
+    if not types:
+        raise InvalidArgument("until names no event type")
+    return (lambda event: event.type in types), DELETED in types

@@ -1,0 +1,215 @@
+-- Append events to runs of one partition. Each append is atomic on its own and has its own
+-- result. Every check of an append comes before its first write: Lua has no rollback.
+--
+-- KEYS  1 log (stream)  2 tail (string)  3 due (sorted set)
+--       then for each append: run (stream), head (hash)
+-- ARGV  1 number of appends, then for each append:
+--         run id
+--         append id
+--         '1' if an earlier attempt may have written this append, else '0'
+--         expected: 'any', 'none', 'exists' or the version
+--         idempotency key, or ''
+--         digest of the content, compared when the idempotency key is known
+--         workflow id, or ''
+--         '1' if some event carries no workflow id of its own, else '0'
+--         what the events do to the run: '' nothing, 'closed' end it, 'deleted' delete it
+--         '1' if a deletion is all that is appended, which may follow an end, else '0'
+--         number of timer changes, then for each: 'after' | 'at' | 'clear', member, ms
+--         number of events, then for each: JSON bytes, checksum
+-- REPLY for each append one of
+--         {'ok', first version, last version, ms, n of the first, '0' written | '1' known}
+--         {'version', actual version}
+--         {'closed', version}
+--         {'conflict', first version}
+--         {'error', message}
+--
+-- Entries: log    id <ms>-<n>     r run id, v version, e JSON, c checksum, a append id [, w]
+--          run    id <version>-0  e JSON, c checksum, p <ms>-<n>, a append id [, w]
+--          w is the run's workflow id, where the event itself carries none.
+-- Head:    v version, s 'open' | 'closed' | 'deleted', w workflow id,
+--          i:<idempotency key> '<first> <last> <ms>-<n> <digest>', t:<timer> due ms
+--
+-- ms is server time, never going back; n counts the log's entries without a gap.
+-- Numbers stay below 2^53; they are written with %.0f because tostring keeps 14 digits only.
+
+local log, tail_key, due = KEYS[1], KEYS[2], KEYS[3]
+
+local function text(number) return string.format('%.0f', number) end
+
+local function split(id)
+  local left, right = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(left), tonumber(right)
+end
+
+-- Log and tail are written together; should either be damaged, the later one counts.
+local tail_ms, tail_n = split(redis.call('GET', tail_key) or '0-0')
+local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+if newest then
+  local newest_ms, newest_n = split(newest[1])
+  tail_ms, tail_n = math.max(tail_ms, newest_ms), math.max(tail_n, newest_n)
+end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local ms = text(math.max(now, tail_ms))
+
+local function entry_at(run, version)
+  local id = text(version) .. '-0'
+  return redis.call('XRANGE', run, id, id)[1]
+end
+
+-- The first entry of the run that an earlier attempt of this append wrote, or nil.
+local function written_before(append)
+  local expected = tonumber(append.expected) or (append.expected == 'none' and 0)
+  if expected then
+    local entry = entry_at(append.run, expected + 1)
+    return entry and entry[2][8] == append.id and entry or nil
+  end
+  local found, last = nil, '+'
+  while true do
+    local page = redis.call('XREVRANGE', append.run, last, '-', 'COUNT', 128)
+    for _, entry in ipairs(page) do
+      if entry[2][8] == append.id then found = entry elseif found then return found end
+    end
+    if #page < 128 then return found end
+    last = '(' .. page[#page][1]
+  end
+end
+
+local function known(append, version, first, last, position)
+  -- WAIT returns at once after a script that wrote nothing, so a repeat writes a marker.
+  redis.call('HSET', append.head, 'v', version)
+  local position_ms, position_n = split(position)
+  return {'ok', first, last, text(position_ms), text(position_n), '1'}
+end
+
+local function known_by_key(append, version, remembered)
+  local first, last, position, digest =
+    string.match(remembered, '^(%d+) (%d+) (%d+%-%d+) (%x+)$')
+  if digest ~= append.digest then return {'conflict', first} end
+  return known(append, version, first, last, position)
+end
+
+local function known_by_attempt(append, version, entry)
+  local first = split(entry[1])
+  local last = first + #append.events / 2 - 1
+  local last_entry = entry_at(append.run, last)
+  if not last_entry or last_entry[2][8] ~= append.id then return {'conflict', text(first)} end
+  return known(append, version, text(first), text(last), entry[2][6])
+end
+
+local function as_expected(expected, version)
+  if expected == 'any' then return true end
+  if expected == 'none' then return version == '0' end
+  if expected == 'exists' then return version ~= '0' end
+  return expected == version
+end
+
+-- Write one event to both streams. Gives the server's refusal, or nil.
+local function write(append, version, position, json, sum, workflow)
+  local entry = {'e', json, 'c', sum, 'p', position, 'a', append.id}
+  local record = {'r', append.run_id, 'v', version, 'e', json, 'c', sum, 'a', append.id}
+  if workflow then
+    entry[9], entry[10] = 'w', workflow
+    record[11], record[12] = 'w', workflow
+  end
+  -- The first write may be refused (memory, disk, a key of another type), and then nothing is
+  -- written yet. The server refuses none of the later ones.
+  local written = redis.pcall('XADD', append.run, version .. '-0', unpack(entry))
+  if type(written) == 'table' and written.err then return written.err end
+  redis.call('XADD', log, position, unpack(record))
+end
+
+local function change_timers(append, fields)
+  for _, change in ipairs(append.timers) do
+    local operation, member, at = change[1], change[2], tonumber(change[3])
+    if operation == 'clear' then
+      redis.call('ZREM', due, member)
+      redis.call('HDEL', append.head, 't:' .. member)
+    elseif append.ends == '' then
+      if operation == 'after' then at = at + tonumber(ms) end
+      redis.call('ZADD', due, text(at), member)
+      fields[#fields + 1] = 't:' .. member
+      fields[#fields + 1] = text(at)
+    end
+  end
+end
+
+local function clear_timers(append)
+  for _, field in ipairs(redis.call('HKEYS', append.head)) do
+    if string.sub(field, 1, 2) == 't:' then
+      redis.call('ZREM', due, string.sub(field, 3))
+      redis.call('HDEL', append.head, field)
+    end
+  end
+end
+
+local function append_one(append)
+  local head = redis.call('HMGET', append.head, 'v', 's', 'w', 'i:' .. append.key)
+  local version, state, workflow = head[1] or '0', head[2], head[3]
+
+  if append.key ~= '' and head[4] then return known_by_key(append, version, head[4]) end
+  if append.retried then
+    local entry = written_before(append)
+    if entry then return known_by_attempt(append, version, entry) end
+  end
+  if state == 'deleted' or (state == 'closed' and not append.only_deletes) then
+    return {'closed', version}
+  end
+  if not as_expected(append.expected, version) then return {'version', version} end
+
+  if not workflow and append.workflow ~= '' then workflow = append.workflow end
+  local first, first_n = tonumber(version) + 1, tail_n + 1
+  local last = first - 1
+  for i = 1, #append.events, 2 do
+    local refusal = write(append, text(last + 1), ms .. '-' .. text(tail_n + 1),
+      append.events[i], append.events[i + 1], append.inherits and workflow)
+    if refusal then return {'error', refusal} end
+    last, tail_n = last + 1, tail_n + 1
+  end
+  redis.call('SET', tail_key, ms .. '-' .. text(tail_n))
+
+  local fields = {'v', text(last), 's', append.ends ~= '' and append.ends or 'open'}
+  if workflow and not head[3] then
+    fields[5], fields[6] = 'w', workflow
+  end
+  if append.key ~= '' then
+    fields[#fields + 1] = 'i:' .. append.key
+    fields[#fields + 1] = text(first) .. ' ' .. text(last) .. ' ' .. ms .. '-' .. text(first_n)
+      .. ' ' .. append.digest
+  end
+  change_timers(append, fields)
+  redis.call('HSET', append.head, unpack(fields))
+  if append.ends ~= '' then clear_timers(append) end
+  return {'ok', text(first), text(last), ms, text(first_n), '0'}
+end
+
+local place = 1
+local function take()
+  place = place + 1
+  return ARGV[place]
+end
+
+local function take_list(count)
+  local list = {}
+  for i = 1, count do list[i] = take() end
+  return list
+end
+
+local results = {}
+for i = 1, tonumber(ARGV[1]) do
+  local append = {run = KEYS[2 + 2 * i], head = KEYS[3 + 2 * i], timers = {}}
+  append.run_id = take()
+  append.id = take()
+  append.retried = take() == '1'
+  append.expected = take()
+  append.key = take()
+  append.digest = take()
+  append.workflow = take()
+  append.inherits = take() == '1'
+  append.ends = take()
+  append.only_deletes = take() == '1'
+  for change = 1, tonumber(take()) do append.timers[change] = take_list(3) end
+  append.events = take_list(2 * tonumber(take()))
+  results[i] = append_one(append)
+end
+return results

@@ -1,0 +1,180 @@
+"""Runs commands, plans and appends on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from eventstore.appends import Append, PreparedAppend, prepare
+from eventstore.commands import AppendOutcome, Command
+from eventstore.errors import InvalidArgument, RunStoreError
+from eventstore.plans import Plan, Step, Wait
+from eventstore.server import EmbeddedServer
+from eventstore.transport.append_queue import AppendQueue, Ticket
+from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
+from eventstore.transport.lines import AsyncLine
+from eventstore.transport.opening import Opened, Opening
+from eventstore.transport.patience import Patience
+
+T = TypeVar("T")
+NOT_OPEN = "this store is not open: use it in a `with` statement"
+
+
+class AsyncExecutor:
+    """The connections of one open store, and the task that sends its appends."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._settings = opening.settings
+        self._opening = opening
+        self._embedded: EmbeddedServer | None = None
+        self._lines: tuple[AsyncLine, AsyncLine] | None = None
+        self._opened: Opened | None = None
+        self._sender: asyncio.Task[None] | None = None
+        self.shown = ""
+
+    async def start(self) -> None:
+        """Reach the server (the embedded one where no URL was given) and open the namespace."""
+        if self._lines is not None:
+            raise InvalidArgument("this store is open already; open another")
+        if self._opening.url is None:
+            self._embedded = await asyncio.to_thread(self._opening.join_embedded)
+        try:
+            target = self._opening.target(self._embedded)
+            self.shown = target.shown
+            self._lines = (
+                AsyncLine(target, self._settings),
+                AsyncLine(target, self._settings, blocking=True),
+            )
+            self._opened = await self.perform(self._opening.plan())
+        except BaseException:
+            await self.close()
+            raise
+        self._queue: AppendQueue = self._opened.queue(self.shown)
+        self._room = asyncio.Semaphore(self._settings.max_waiting_appends)
+        self._work = asyncio.Event()
+        self._closing = False
+        self._sender = asyncio.create_task(self._send(), name="runstore-appends")
+
+    async def close(self) -> None:
+        """Send what waits, close the connections, leave the embedded server."""
+        if self._sender is not None:
+            self._closing = True
+            self._work.set()
+            await self._sender
+            self._sender = None
+        for line in self._lines or ():
+            await line.close()
+        self._lines = self._opened = None
+        if self._embedded is not None:
+            await asyncio.to_thread(self._embedded.leave)
+            self._embedded = None
+
+    @property
+    def opened(self) -> Opened:
+        """The open namespace. Raises ``InvalidArgument`` when it is not open."""
+        if self._opened is None:
+            raise InvalidArgument(NOT_OPEN)
+        return self._opened
+
+    async def attempt(self, append: Append) -> AppendOutcome:
+        """Append, and give the result or the error."""
+        try:
+            return await self._outcome(prepare(append, self._settings))
+        except RunStoreError as error:
+            return error
+
+    async def _outcome(self, prepared: PreparedAppend) -> AppendOutcome:
+        if self._sender is None or self._closing:
+            raise InvalidArgument(NOT_OPEN)
+        async with self._room:
+            settled: asyncio.Future[AppendOutcome] = asyncio.get_running_loop().create_future()
+
+            def settle(outcome: AppendOutcome) -> None:
+                if not settled.done():
+                    settled.set_result(outcome)
+
+            self._queue.add(prepared, settle)
+            self._work.set()
+            return await settled
+
+    async def _send(self) -> None:
+        """Send what waits, batch after batch, until the store closes."""
+        while self._queue or not self._closing:
+            if self._queue:
+                await self._deliver()
+            else:
+                self._work.clear()
+                await self._work.wait()
+
+    async def _deliver(self) -> None:
+        """Send one batch until every append in it is settled."""
+        patience = Patience(self._settings)
+        again: list[Ticket] = []
+        while batch := self._queue.take(again):
+            again = await self._attempt_batch(batch)
+            if not again:
+                return
+            await asyncio.sleep(patience.next_pause_s())
+
+    async def _attempt_batch(self, batch: list[Ticket]) -> list[Ticket]:
+        calls = self._queue.calls(batch)
+        commands: list[Command[Any]] = [call.command for call in calls]
+        if self._queue.confirmation is not None:
+            commands.append(self._queue.confirmation)
+        try:
+            replies = await self._line(blocking=False).exchange(commands)
+        except ConnectionLost as loss:
+            return self._queue.lost(batch, loss)
+        except RunStoreError as error:
+            self._queue.refused(batch, error)
+            return []
+        return self._queue.answered(calls, replies)
+
+    async def perform(self, plan: Plan[T]) -> T:
+        """Run a plan: do each step that it yields and send it the result."""
+        try:
+            step = next(plan)
+            while True:
+                try:
+                    result = await self._do(step)
+                except RunStoreError as error:
+                    step = plan.throw(error)
+                else:
+                    step = plan.send(result)
+        except StopIteration as finished:
+            return finished.value  # type: ignore[no-any-return]
+        finally:
+            plan.close()
+
+    async def _do(self, step: Step) -> Any:
+        if isinstance(step, Append):
+            outcome = await self.attempt(step)
+            if isinstance(outcome, RunStoreError):
+                raise outcome
+            return outcome
+        if isinstance(step, Wait):
+            return (await self._ask([step.command], blocking=True))[0]
+        return await self._ask(step, blocking=False)
+
+    async def _ask(self, commands: Sequence[Command[Any]], *, blocking: bool) -> list[Any]:
+        """Send commands that may be sent twice; wait out restarts until the deadline."""
+        patience = Patience(self._settings)
+        while True:
+            try:
+                replies = await self._line(blocking=blocking).exchange(commands)
+                failed = next((r for r in replies if isinstance(r, Exception)), None)
+                if failed is None:
+                    return [c.decode(r) for c, r in zip(commands, replies, strict=True)]
+                if not is_not_now(failed):
+                    raise refusal_of(failed)
+            except ConnectionLost as loss:
+                failed = loss.cause
+            if patience.is_over:
+                raise unavailable(self.shown, failed, self._settings.append_timeout_ms)
+            await asyncio.sleep(patience.next_pause_s())
+
+    def _line(self, *, blocking: bool) -> AsyncLine:
+        if self._lines is None:
+            raise InvalidArgument(NOT_OPEN)
+        return self._lines[1 if blocking else 0]

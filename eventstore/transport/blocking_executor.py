@@ -1,0 +1,186 @@
+"""Runs commands, plans and appends for threads; the twin of ``async_executor``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from eventstore.appends import Append, prepare
+from eventstore.commands import AppendOutcome, Command
+from eventstore.errors import InvalidArgument, RunStoreError
+from eventstore.plans import Plan, Step, Wait
+from eventstore.server import EmbeddedServer
+from eventstore.transport.append_queue import AppendQueue, Ticket
+from eventstore.transport.async_executor import NOT_OPEN
+from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
+from eventstore.transport.lines import BlockingLine
+from eventstore.transport.opening import Opened, Opening
+from eventstore.transport.patience import Patience
+
+T = TypeVar("T")
+
+
+class BlockingExecutor:
+    """The connections of one open store. Whichever thread is sending takes the others' along."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._settings = opening.settings
+        self._opening = opening
+        self._embedded: EmbeddedServer | None = None
+        self._lines: tuple[BlockingLine, BlockingLine] | None = None
+        self._opened: Opened | None = None
+        self._queue: AppendQueue | None = None
+        self._waiting = threading.Lock()
+        self._sending = threading.Lock()
+        self._room = threading.BoundedSemaphore(self._settings.max_waiting_appends)
+        self.shown = ""
+
+    def start(self) -> None:
+        """Reach the server (the embedded one where no URL was given) and open the namespace."""
+        if self._lines is not None:
+            raise InvalidArgument("this store is open already; open another")
+        if self._opening.url is None:
+            self._embedded = self._opening.join_embedded()
+        try:
+            target = self._opening.target(self._embedded)
+            self.shown = target.shown
+            self._lines = (
+                BlockingLine(target, self._settings),
+                BlockingLine(target, self._settings, blocking=True),
+            )
+            self._opened = self.perform(self._opening.plan())
+        except BaseException:
+            self.close()
+            raise
+        self._queue = self._opened.queue(self.shown)
+
+    def close(self) -> None:
+        """Wait for the appends under way, close the connections, leave the embedded server."""
+        with self._sending:
+            self._queue = None
+            for line in self._lines or ():
+                line.close()
+            self._lines = self._opened = None
+        if self._embedded is not None:
+            self._embedded.leave()
+            self._embedded = None
+
+    @property
+    def opened(self) -> Opened:
+        """The open namespace. Raises ``InvalidArgument`` when it is not open."""
+        if self._opened is None:
+            raise InvalidArgument(NOT_OPEN)
+        return self._opened
+
+    def attempt_many(self, appends: Iterable[Append]) -> list[AppendOutcome]:
+        """Append each, in batches of what may wait at a time; give results and errors."""
+        outcomes: list[AppendOutcome] = []
+        group: list[Append] = []
+        for append in appends:
+            group.append(append)
+            if len(group) == self._settings.max_waiting_appends:
+                outcomes += self._attempt_group(group)
+                group = []
+        return outcomes + self._attempt_group(group)
+
+    def attempt(self, append: Append) -> AppendOutcome:
+        """Append, and give the result or the error."""
+        with self._room:
+            return self._attempt_group([append])[0]
+
+    def _attempt_group(self, appends: Sequence[Append]) -> list[AppendOutcome]:
+        outcomes: list[AppendOutcome | None] = [None] * len(appends)
+        queue = self._queue
+        if queue is None:
+            raise InvalidArgument(NOT_OPEN)
+        for place, append in enumerate(appends):
+            try:
+                prepared = prepare(append, self._settings)
+            except RunStoreError as error:
+                outcomes[place] = error
+                continue
+            with self._waiting:
+                queue.add(prepared, lambda got, place=place: outcomes.__setitem__(place, got))  # type: ignore[misc]
+        while None in outcomes:
+            with self._sending:
+                # Another thread may have sent ours along while this one waited for its turn.
+                if None in outcomes:
+                    self._deliver(queue)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _deliver(self, queue: AppendQueue) -> None:
+        """Send one batch until every append in it is settled."""
+        patience = Patience(self._settings)
+        again: list[Ticket] = []
+        while True:
+            with self._waiting:
+                batch = queue.take(again)
+            again = self._attempt_batch(queue, batch)
+            if not again:
+                return
+            time.sleep(patience.next_pause_s())
+
+    def _attempt_batch(self, queue: AppendQueue, batch: list[Ticket]) -> list[Ticket]:
+        calls = queue.calls(batch)
+        commands: list[Command[Any]] = [call.command for call in calls]
+        if queue.confirmation is not None:
+            commands.append(queue.confirmation)
+        try:
+            replies = self._line(blocking=False).exchange(commands)
+        except ConnectionLost as loss:
+            return queue.lost(batch, loss)
+        except RunStoreError as error:
+            with self._waiting:
+                queue.refused(batch, error)
+            return []
+        return queue.answered(calls, replies)
+
+    def perform(self, plan: Plan[T]) -> T:
+        """Run a plan: do each step that it yields and send it the result."""
+        try:
+            step = next(plan)
+            while True:
+                try:
+                    result = self._do(step)
+                except RunStoreError as error:
+                    step = plan.throw(error)
+                else:
+                    step = plan.send(result)
+        except StopIteration as finished:
+            return finished.value  # type: ignore[no-any-return]
+        finally:
+            plan.close()
+
+    def _do(self, step: Step) -> Any:
+        if isinstance(step, Append):
+            outcome = self.attempt(step)
+            if isinstance(outcome, RunStoreError):
+                raise outcome
+            return outcome
+        if isinstance(step, Wait):
+            return self._ask([step.command], blocking=True)[0]
+        return self._ask(step, blocking=False)
+
+    def _ask(self, commands: Sequence[Command[Any]], *, blocking: bool) -> list[Any]:
+        """Send commands that may be sent twice; wait out restarts until the deadline."""
+        patience = Patience(self._settings)
+        while True:
+            try:
+                replies = self._line(blocking=blocking).exchange(commands)
+                failed = next((r for r in replies if isinstance(r, Exception)), None)
+                if failed is None:
+                    return [c.decode(r) for c, r in zip(commands, replies, strict=True)]
+                if not is_not_now(failed):
+                    raise refusal_of(failed)
+            except ConnectionLost as loss:
+                failed = loss.cause
+            if patience.is_over:
+                raise unavailable(self.shown, failed, self._settings.append_timeout_ms)
+            time.sleep(patience.next_pause_s())
+
+    def _line(self, *, blocking: bool) -> BlockingLine:
+        if self._lines is None:
+            raise InvalidArgument(NOT_OPEN)
+        return self._lines[1 if blocking else 0]

@@ -1,0 +1,73 @@
+"""What redis-py raises, translated once into what callers act on."""
+
+from __future__ import annotations
+
+from redis import exceptions as redis_errors
+
+from eventstore.errors import RunStoreError, ServerRefused, StoreUnavailable
+
+NOT_NOW = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY ", "NOREPLICAS")
+"""Replies that say: nothing was done, ask again soon (a restart, a failover, a long script)."""
+
+_HINTS = {
+    "OOM": "the server is out of memory: raise maxmemory, or let retention trim",
+    "MISCONF": "the server cannot write to its disk: make room, then try again",
+    "NOAUTH": "the server wants a password: put it into the URL",
+    "WRONGPASS": "wrong user or password in the URL",
+    "NOPERM": "the server's ACL forbids a command that is needed; see the README for the ACL",
+    "WRONGTYPE": "a key of this namespace holds something else: use a namespace of its own",
+}
+
+
+class ConnectionLost(Exception):  # noqa: N818 - a state of the line, never shown to users
+    """The line broke. ``sent`` says whether the server may have seen the calls."""
+
+    def __init__(self, cause: Exception, *, sent: bool) -> None:
+        super().__init__(type(cause).__name__)
+        self.cause = cause
+        self.sent = sent
+
+
+def is_not_now(reply: object) -> bool:
+    """Say whether an error reply means: nothing was done, try again soon."""
+    if not isinstance(reply, Exception):
+        return False
+    passing = (redis_errors.BusyLoadingError, redis_errors.ReadOnlyError)
+    return isinstance(reply, passing) or _text_of(reply).startswith(NOT_NOW)
+
+
+def refusal_of(error: Exception) -> ServerRefused:
+    """Turn an error reply into ``ServerRefused``, with a hint where one is known."""
+    text = _text_of(error)
+    code = text.partition(" ")[0]
+    hint = _HINTS.get(code) or next(
+        (known for name, known in _HINTS.items() if name in text), "see the server's log"
+    )
+    return ServerRefused(f"the server refused: {hint} ({text[:200]})", reply=text[:200])
+
+
+def connecting_failed(error: Exception) -> RunStoreError | None:
+    """Give the final error for a connection that can never be made, or None to try again."""
+    if isinstance(error, (redis_errors.AuthenticationError, redis_errors.AuthorizationError)):
+        return ServerRefused("the server refused: wrong user or password in the URL")
+    if isinstance(error, redis_errors.ResponseError):
+        return refusal_of(error)
+    return None
+
+
+def unavailable(shown: str, error: Exception, timeout_ms: int) -> StoreUnavailable:
+    """Say that a server could not be reached in time."""
+    return StoreUnavailable(
+        f"no usable server at {shown} within {timeout_ms} ms "
+        f"({type(error).__name__}: {str(error)[:200]}); is it running and reachable?",
+        url=shown,
+        timeout_ms=timeout_ms,
+    )
+
+
+def _text_of(error: Exception) -> str:
+    """Give an error reply as the server sent it; redis-py cuts the code off some."""
+    text = str(error)
+    names = {redis_errors.OutOfMemoryError: "OOM", redis_errors.NoPermissionError: "NOPERM"}
+    code = names.get(type(error))  # type: ignore[call-overload]
+    return f"{code} {text}" if code and not text.startswith(code) else text

@@ -1,0 +1,203 @@
+"""Connections to the server: several calls go out together, the replies come back raw.
+
+redis-py keeps the connections; retries and reply shapes are ours. Its own retries are off (they
+would write twice) and protocol 2 is pinned (replies have one shape). Reads that block at the
+server have connections and a time-out of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import redis.asyncio.connection as asyncio_redis
+import redis.asyncio.sentinel as asyncio_sentinel
+import redis.connection as blocking_redis
+import redis.sentinel as blocking_sentinel
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
+from redis.retry import Retry
+
+from eventstore.commands import Command, script_text
+from eventstore.transport.failures import ConnectionLost, connecting_failed
+from eventstore.settings import Settings
+from eventstore.transport.target import Target
+
+_BROKEN = (RedisError, OSError, EOFError)
+_ERROR_REPLIES = (ResponseError, BusyLoadingError, AuthenticationError, AuthorizationError)
+"""Errors that are a reply: the server is there and the line is sound."""
+Words = tuple[Any, ...]
+
+
+@cache
+def _sha(script: str) -> str:
+    return hashlib.sha1(script_text(script).encode(), usedforsecurity=False).hexdigest()
+
+
+def words_of(command: Command[Any]) -> Words:
+    """Give what is sent for a command."""
+    if command.script is None:
+        return command.words
+    return ("EVALSHA", _sha(command.script), *command.words)
+
+
+def _loading(commands: Sequence[Command[Any]], places: Sequence[int]) -> list[Words]:
+    """Give what loads the scripts of these commands and sends the commands again."""
+    scripts = sorted({commands[place].script or "" for place in places})
+    loads: list[Words] = [("SCRIPT", "LOAD", script_text(script)) for script in scripts]
+    return loads + [words_of(commands[place]) for place in places]
+
+
+def _unknown(replies: Sequence[Any]) -> list[int]:
+    """Give the places of the calls whose script the server does not have (a restart)."""
+    return [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+
+
+def _pool(
+    connections: Any, sentinels: Any, retry: Any, target: Target, settings: Settings, blocking: bool
+) -> Any:
+    """Make a pool from the asyncio or the blocking half of redis-py."""
+    patience_ms = settings.reply_timeout_ms + (settings.block_ms if blocking else 0)
+    options = {
+        **target.options,
+        "decode_responses": False,
+        "protocol": 2,
+        "retry": retry,
+        "retry_on_error": [],
+        "health_check_interval": 0,
+        "socket_timeout": patience_ms / 1000,
+        "socket_connect_timeout": settings.connect_timeout_ms / 1000,
+    }
+    if target.service is not None:
+        watch = sentinels.Sentinel(
+            target.sentinels, socket_timeout=settings.connect_timeout_ms / 1000
+        )
+        return sentinels.SentinelConnectionPool(target.service, watch, **options)
+    kind = connections.SSLConnection if target.tls else connections.Connection
+    if "path" in options:
+        del options["socket_connect_timeout"]
+        kind = connections.UnixDomainSocketConnection
+    return connections.ConnectionPool(connection_class=kind, **options)
+
+
+class AsyncLine:
+    """A bounded set of connections for asyncio; see the module."""
+
+    def __init__(self, target: Target, settings: Settings, *, blocking: bool = False) -> None:
+        self._pool = _pool(
+            asyncio_redis, asyncio_sentinel, AsyncRetry(NoBackoff(), 0), target, settings, blocking
+        )
+        self._room = asyncio.Semaphore(settings.max_connections)
+
+    async def exchange(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """Send all, read all: replies as RESP2 gives them, error replies as exceptions.
+
+        Raises ``ConnectionLost``, or ``ServerRefused`` where connecting can never work.
+        """
+        async with self._room:
+            connection = await self._connect()
+            try:
+                replies = await self._talk(connection, [words_of(c) for c in commands])
+                places = _unknown(replies)
+                if places:
+                    again = await self._talk(connection, _loading(commands, places))
+                    for place, reply in zip(places, again[-len(places) :], strict=True):
+                        replies[place] = reply
+            except _BROKEN as error:
+                await connection.disconnect(nowait=True)
+                raise ConnectionLost(error, sent=True) from error
+            except BaseException:
+                # Cancelled while replies were under way: the next user must not read them.
+                await connection.disconnect(nowait=True)
+                raise
+            finally:
+                await self._pool.release(connection)
+            return replies
+
+    async def _connect(self) -> Any:
+        try:
+            return await self._pool.get_connection()
+        except _BROKEN as error:
+            if final := connecting_failed(error):
+                raise final from None
+            raise ConnectionLost(error, sent=False) from error
+
+    async def _talk(self, connection: Any, calls: Sequence[Words]) -> list[Any]:
+        packed = connection.pack_commands(calls)
+        await connection.send_packed_command(packed, check_health=False)
+        replies: list[Any] = []
+        for _ in calls:
+            try:
+                replies.append(await connection.read_response())
+            except _ERROR_REPLIES as error:
+                replies.append(error)
+        return replies
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.disconnect()
+
+
+class BlockingLine:
+    """A bounded set of connections for threads; see the module."""
+
+    def __init__(self, target: Target, settings: Settings, *, blocking: bool = False) -> None:
+        self._pool = _pool(
+            blocking_redis, blocking_sentinel, Retry(NoBackoff(), 0), target, settings, blocking
+        )
+        self._room = threading.BoundedSemaphore(settings.max_connections)
+
+    def exchange(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """Send all, read all; the blocking twin of ``AsyncLine.exchange``."""
+        with self._room:
+            connection = self._connect()
+            try:
+                replies = self._talk(connection, [words_of(c) for c in commands])
+                places = _unknown(replies)
+                if places:
+                    again = self._talk(connection, _loading(commands, places))
+                    for place, reply in zip(places, again[-len(places) :], strict=True):
+                        replies[place] = reply
+            except _BROKEN as error:
+                connection.disconnect()
+                raise ConnectionLost(error, sent=True) from error
+            except BaseException:
+                connection.disconnect()
+                raise
+            finally:
+                self._pool.release(connection)
+            return replies
+
+    def _connect(self) -> Any:
+        try:
+            return self._pool.get_connection()
+        except _BROKEN as error:
+            if final := connecting_failed(error):
+                raise final from None
+            raise ConnectionLost(error, sent=False) from error
+
+    def _talk(self, connection: Any, calls: Sequence[Words]) -> list[Any]:
+        connection.send_packed_command(connection.pack_commands(calls), check_health=False)
+        replies: list[Any] = []
+        for _ in calls:
+            try:
+                replies.append(connection.read_response())
+            except _ERROR_REPLIES as error:
+                replies.append(error)
+        return replies
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.disconnect()

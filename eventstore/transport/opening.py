@@ -1,0 +1,140 @@
+"""Opening a store: where it is, what it is called, and that it is the one expected."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eventstore import commands
+from eventstore.transport.append_queue import AppendQueue
+from eventstore.clock import monotonic
+from eventstore.commands import StoreFacts
+from eventstore.decoding import Decoder
+from eventstore.transport.durability import Durability
+from eventstore.errors import InvalidArgument, StoreMismatch
+from eventstore.events import Upcasters, check_namespace, new_id
+from eventstore.keys import LAYOUT_VERSION, Keys
+from eventstore.plans import Operations, Plan
+from eventstore.transport.requirements import check_server, disk_level, server_info
+from eventstore.server import EmbeddedServer
+from eventstore.settings import URL_VARIABLE, Settings
+from eventstore.transport.target import Target, parse_target
+
+DEFAULT_FOLDER = Path(".runstore")
+DEFAULT_PARTITIONS = 16
+MAX_PARTITIONS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A namespace that passed all checks."""
+
+    facts: StoreFacts
+    operations: Operations
+    durability: Durability
+
+    def queue(self, shown: str) -> AppendQueue:
+        """Make the queue of its appends."""
+        operations = self.operations
+        return AppendQueue(
+            operations.keys, operations.settings, self.durability, shown, monotonic
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a store is to be opened; made once, the same for asyncio and threads."""
+
+    url: str | None
+    namespace: str
+    partitions: int | None
+    durability: str
+    settings: Settings
+    upcasters: Upcasters
+    allow_eviction: bool
+    folder: Path
+
+    @classmethod
+    def of(
+        cls,
+        url: str | None,
+        *,
+        namespace: str,
+        partitions: int | None,
+        archive: None,
+        durability: str,
+        settings: Settings | None,
+        upcasters: Upcasters | None,
+        allow_eviction: bool,
+        folder: Path | str | None,
+    ) -> Opening:
+        """Check the arguments of ``open``. Raises ``InvalidArgument``."""
+        if archive is not None:
+            raise InvalidArgument(
+                "this version keeps all history in Redis and takes no archive yet: pass None"
+            )
+        if partitions is not None:
+            _check_partitions(partitions)
+        settings = settings or Settings.from_environment()
+        Durability.parse(durability, settings.durability_timeout_ms)
+        upcasters = upcasters or Upcasters()
+        upcasters.check()
+        return cls(
+            url=url or os.environ.get(URL_VARIABLE) or None,
+            namespace=check_namespace(namespace),
+            partitions=partitions,
+            durability=durability,
+            settings=settings,
+            upcasters=upcasters,
+            allow_eviction=allow_eviction,
+            folder=Path(folder) if folder is not None else DEFAULT_FOLDER,
+        )
+
+    def join_embedded(self) -> EmbeddedServer:
+        """Join the folder's server, starting it if need be."""
+        fsync = "always" if self.durability == "fsync" else "everysec"
+        return EmbeddedServer.join(self.folder, appendfsync=fsync)
+
+    def target(self, embedded: EmbeddedServer | None) -> Target:
+        """Give the server to talk to. Raises ``InvalidArgument`` for a bad URL."""
+        return parse_target(embedded.url if embedded else self.url or "")
+
+    def plan(self) -> Plan[Opened]:
+        """Check the server, then create the namespace or check that it is the one expected.
+
+        Raises ``ServerRefused`` for a server that cannot hold a store and ``StoreMismatch``
+        for a namespace that was created otherwise.
+        """
+        level = Durability.parse(self.durability, self.settings.durability_timeout_ms)
+        (info,) = yield [server_info()]
+        check_server(info, allow_eviction=self.allow_eviction)
+        if self.durability == "fsync":
+            level = yield from disk_level(level, info, self.settings)
+        asked = Keys(self.namespace, self.partitions or DEFAULT_PARTITIONS)
+        (facts,) = yield [commands.open_namespace(asked, new_id())]
+        self._check(facts)
+        keys = replace(asked, partitions=facts.partitions)
+        operations = Operations(keys, Decoder(self.upcasters), self.settings)
+        return Opened(facts, operations, level)
+
+    def _check(self, facts: StoreFacts) -> None:
+        if facts.layout != LAYOUT_VERSION:
+            raise StoreMismatch(
+                f"namespace {self.namespace!r} has layout {facts.layout}, this version reads "
+                f"{LAYOUT_VERSION}: use the version of runstore that wrote it",
+                namespace=self.namespace,
+            )
+        if self.partitions not in (None, facts.partitions):
+            raise StoreMismatch(
+                f"namespace {self.namespace!r} was created with {facts.partitions} partitions, "
+                f"not {self.partitions}: open it with partitions={facts.partitions}",
+                namespace=self.namespace,
+                expected=self.partitions,
+                actual=facts.partitions,
+            )
+
+
+def _check_partitions(count: object) -> None:
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_PARTITIONS:
+        raise InvalidArgument(f"partitions must be from 1 to {MAX_PARTITIONS}, not {count!r}")

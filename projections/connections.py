@@ -1,0 +1,123 @@
+"""How SQLite connections are opened: file checks, rights, pragmas."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from eventstore.errors import ServerRefused, StoreMismatch
+from projections.migrations import check_database, migrate, migrations
+from projections.sqlite_errors import translated
+
+_HEADER = b"SQLite format 3\x00"
+_WAL_LIMIT_BYTES = 64 * 1_048_576
+_CACHE_KIB = 32 * 1_024
+_RETRY_PAUSE_S = 0.01
+
+
+def open_writer(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
+    """Open a database to write, new or not, and bring its schema up to date.
+
+    Raises ``StoreMismatch`` for a file that is not ours, ``ServerRefused`` where the folder or
+    the disk does not allow it.
+    """
+    _make_file(path)
+    _check_header(path)
+    connection = _connect(path, "mode=rw", busy_timeout_ms)
+    try:
+        with translated(path):
+            check_database(connection, path, migrations())  # before anything is written
+            _use_wal(connection, busy_timeout_ms)
+            # Position and rows commit together: a power cut loses both, and both come again.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            migrate(connection, path, migrations())
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
+    """Open a database to read; it must exist, with the newest schema. Raises as ``open_writer``."""
+    if not path.exists():
+        raise ServerRefused(f"no database at {path}; run the projector first", path=str(path))
+    _check_header(path)
+    connection = _connect(path, _reading_mode(path), busy_timeout_ms)
+    try:
+        with translated(path):
+            connection.execute("PRAGMA query_only = ON")
+            _check_schema(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    steps = migrations()
+    if check_database(connection, path, steps) < steps[-1].number:
+        raise StoreMismatch(
+            f"database {path} has an older schema; run the projector once to bring it up to date",
+            path=str(path),
+        )
+
+
+def _connect(path: Path, mode: str, busy_timeout_ms: int) -> sqlite3.Connection:
+    with translated(path):
+        return sqlite3.connect(
+            f"file:{quote(str(path))}?{mode}",
+            uri=True,
+            timeout=busy_timeout_ms / 1_000,
+            isolation_level=None,  # transactions begin and end where the code says so
+            check_same_thread=False,
+        )
+
+
+def _reading_mode(path: Path) -> str:
+    """Say how to read: where nobody can write beside the file, nobody is writing to it."""
+    in_use = path.with_name(path.name + "-wal").exists()
+    return "mode=ro" if in_use or os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty file that its owner alone may read: SQLite gives its others the same rights."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise ServerRefused(
+            f"cannot write a database at {path} ({error.strerror}); choose a folder that exists "
+            "and may be written",
+            path=str(path),
+        ) from error
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a file that is not SQLite's: a short one would count as an empty database."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(_HEADER))
+    except OSError as error:
+        raise ServerRefused(f"cannot read {path} ({error.strerror})", path=str(path)) from error
+    if header and header != _HEADER:
+        raise StoreMismatch(f"{path} is no SQLite database; give another path", path=str(path))
+
+
+def _use_wal(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
+    """Switch to write-ahead logging; SQLite does not wait for others by itself here."""
+    deadline = time.monotonic() + busy_timeout_ms / 1_000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_PAUSE_S)
+        else:
+            return

@@ -1,0 +1,183 @@
+"""The SQLite file of the read side: one writer, many readers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, LifoQueue
+from types import TracebackType
+from typing import Any, Self
+
+from eventstore.errors import InvalidArgument, ServerRefused, StoreUnavailable
+from projections.connections import open_reader, open_writer
+from projections.sqlite_errors import translated
+
+DEFAULT_BUSY_TIMEOUT_MS = 5_000
+DEFAULT_MAX_READERS = 8
+
+
+class Transaction:
+    """One transaction, as projections and queries see it: statements, and no way to end it."""
+
+    __slots__ = ("_connection", "_path")
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Run one statement and give all its rows, as tuples."""
+        with translated(self._path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement once for each row of parameters."""
+        with translated(self._path):
+            self._connection.executemany(sql, rows)
+
+
+class Database:
+    """An open database of projections; made by ``open_database``. Any thread may use it.
+
+    Writing goes through one connection, one transaction at a time; reading through up to
+    ``max_readers`` others, which see the last commit and never wait for the writer.
+    """
+
+    def __init__(
+        self, path: Path, *, read_only: bool, busy_timeout_ms: int, max_readers: int
+    ) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._busy_timeout_ms = busy_timeout_ms
+        self._writing = threading.Lock()
+        self._writer = None if read_only else open_writer(path, busy_timeout_ms)
+        self._closed = False
+        # A place for each reader; None stands for one that is not connected yet.
+        self._readers: LifoQueue[sqlite3.Connection | None] = LifoQueue()
+        for _ in range(max_readers - 1):
+            self._readers.put(None)
+        self._readers.put(open_reader(path, busy_timeout_ms) if read_only else None)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Write: commit when the block ends, roll back when it raises.
+
+        Raises ``ServerRefused`` when the disk is full or the database was opened to be read
+        only, ``StoreUnavailable`` after ``close``, or when another process goes on writing for
+        longer than ``busy_timeout_ms``.
+        """
+        with self._writing:
+            writer = self._open_writer()
+            with translated(self.path):
+                writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield Transaction(writer, self.path)
+                with translated(self.path):
+                    writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:  # on a full disk SQLite has rolled back by itself
+                    writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Transaction]:
+        """Read: all statements of the block see one and the same commit.
+
+        Raises ``StoreUnavailable`` after ``close``, or when every reader stays in use for longer
+        than ``busy_timeout_ms``.
+        """
+        reader = self._take_reader()
+        try:
+            with translated(self.path):
+                reader.execute("BEGIN")
+            yield Transaction(reader, self.path)
+        finally:
+            if reader.in_transaction:
+                reader.execute("ROLLBACK")
+            self._give_back(reader)
+
+    def close(self) -> None:
+        """Close after the current write; a reader still in use closes when it is done."""
+        with self._writing:
+            self._closed = True
+            if self._writer:
+                self._writer.close()
+        while True:
+            try:
+                reader = self._readers.get_nowait()
+            except Empty:
+                return
+            if reader:
+                reader.close()
+
+    def _open_writer(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreUnavailable(f"database {self.path} is closed; open it again")
+        if self._writer is None:
+            raise ServerRefused(f"database {self.path} was opened to be read only")
+        return self._writer
+
+    def _take_reader(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreUnavailable(f"database {self.path} is closed; open it again")
+        try:
+            reader = self._readers.get(timeout=self._busy_timeout_ms / 1_000)
+        except Empty:
+            raise StoreUnavailable(
+                f"all readers of {self.path} stay in use; raise max_readers"
+            ) from None
+        try:
+            return reader or open_reader(self.path, self._busy_timeout_ms)
+        except BaseException:
+            self._readers.put(None)
+            raise
+
+    def _give_back(self, reader: sqlite3.Connection) -> None:
+        self._readers.put(reader)
+        if self._closed:
+            self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Database({str(self.path)!r}{', read_only=True' if self.read_only else ''})"
+
+
+def open_database(
+    path: str | os.PathLike[str],
+    *,
+    read_only: bool = False,
+    busy_timeout_ms: int = DEFAULT_BUSY_TIMEOUT_MS,
+    max_readers: int = DEFAULT_MAX_READERS,
+) -> Database:
+    """Open the database of projections at ``path``; a new one is made unless ``read_only``.
+
+    ``busy_timeout_ms`` bounds every wait for another process or for a free reader. Opened
+    ``read_only`` it can be queried while nothing else runs, also from a folder that may not be
+    written. Raises ``StoreMismatch`` for a file that is no database, one of another application,
+    a damaged one, or one with a newer schema than this code; ``ServerRefused`` where folder,
+    disk or rights do not allow it.
+    """
+    if str(path) == ":memory:":
+        raise InvalidArgument("the database must be a file: its readers are other connections")
+    if busy_timeout_ms < 1 or max_readers < 1:
+        raise InvalidArgument("busy_timeout_ms and max_readers must be 1 or more")
+    return Database(
+        Path(path).absolute(),
+        read_only=read_only,
+        busy_timeout_ms=busy_timeout_ms,
+        max_readers=max_readers,
+    )

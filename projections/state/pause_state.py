@@ -1,0 +1,43 @@
+"""A pause of a run: while it is open, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class PauseState:
+    """An open pause. Its window counts from ``paused_ms``, when the run paused.
+
+    ``version`` is that of the ``run.paused`` event, and so of its checkpoint; ``expires_ms`` is
+    None for a window without end; ``restored_version`` is that of the latest ``run.restored``.
+    Times are milliseconds since 1970.
+    """
+
+    pause_id: str
+    version: int
+    node_id: str | None
+    reason: str | None
+    resume_at: Any
+    state: dict[str, Any]
+    window_ms: int | None
+    on_expiry: str
+    paused_ms: int
+    expires_ms: int | None
+    expired: bool = False
+    restored_ms: int | None = None
+    restored_version: int | None = None
+
+
+@dataclass(slots=True)
+class PauseOutcome:
+    """How a pause ended: by what, by whom, when (milliseconds since 1970), at which version.
+
+    ``cause`` is that of ``run.resumed``, or ``run_ended`` where the run ended while paused.
+    """
+
+    cause: str
+    actor: str | None
+    at_ms: int
+    version: int

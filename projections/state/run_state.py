@@ -1,0 +1,131 @@
+"""The state of one run, and the fold that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+import orjson
+
+from eventstore.clock import to_ms
+from eventstore.errors import HistoryGap, InvalidArgument
+from eventstore.events import DELETED, RecordedEvent
+from projections.state.node_state import NodeState
+from projections.state.open_items import CallState, SignalState
+from projections.state.pause_state import PauseOutcome, PauseState
+from projections.state.transitions import TRANSITIONS
+
+RunStatus = Literal["pending", "running", "paused", "completed", "failed", "aborted"]
+
+
+@dataclass(slots=True)
+class RunState:
+    """Everything that a run's events up to ``version`` say about it.
+
+    Times are milliseconds since 1970, taken from ``occurred_at``. ``pauses`` holds the open
+    pauses in the order they began, ``outcomes`` how the others ended; ``paused_total_ms`` sums
+    the resumed ones. ``checkpoint_version`` and ``resume_at`` are those of the latest
+    ``run.paused`` or ``checkpoint.saved``. ``reason`` says why the run was aborted.
+    """
+
+    run_id: str = ""
+    workflow_id: str | None = None
+    version: int = 0
+    status: RunStatus = "pending"
+    state: dict[str, Any] = field(default_factory=dict)
+    input: Any = None
+    output: Any = None
+    error: dict[str, Any] | None = None
+    reason: str | None = None
+    parent: str | None = None
+    labels: dict[str, Any] = field(default_factory=dict)
+    definition_hash: str | None = None
+    created_ms: int | None = None
+    started_ms: int | None = None
+    updated_ms: int | None = None
+    ended_ms: int | None = None
+    paused_total_ms: int = 0
+    checkpoint_version: int | None = None
+    resume_at: Any = None
+    deleted: bool = False
+    nodes: dict[str, NodeState] = field(default_factory=dict)
+    calls: dict[str, CallState] = field(default_factory=dict)
+    signals: list[SignalState] = field(default_factory=list)
+    pauses: dict[str, PauseState] = field(default_factory=dict)
+    outcomes: dict[str, PauseOutcome] = field(default_factory=dict)
+
+    @property
+    def pause(self) -> PauseState | None:
+        """The open pause that began last, if any."""
+        return next(reversed(self.pauses.values()), None)
+
+    @property
+    def event_count(self) -> int:
+        """How many events the run has. Versions have no gaps, so this is the version."""
+        return self.version
+
+    def apply(self, event: RecordedEvent) -> bool:
+        """Take in the run's next event, and say whether it was new.
+
+        An event that was applied before changes nothing. After the run's end, events count and
+        change nothing else, but for ``run.deleted``. The event's data is never changed.
+        Raises ``HistoryGap`` if events are missing before this one, ``InvalidArgument`` for an
+        event of another run.
+        """
+        if event.run_id != self.run_id:
+            self._adopt(event.run_id)
+        if event.version <= self.version:
+            return False
+        if event.version > self.version + 1:
+            raise HistoryGap(f"run {self.run_id!r}", self.version + 1, event.version)
+        at_ms = to_ms(event.occurred_at)
+        if self.created_ms is None:
+            self.created_ms = at_ms
+        if self.workflow_id is None:
+            self.workflow_id = event.workflow_id
+        self.version, self.updated_ms = event.version, at_ms
+        transition = TRANSITIONS.get(event.type)
+        if transition and (self.ended_ms is None or event.type == DELETED):
+            transition(self, event, at_ms)
+        return True
+
+    def _adopt(self, run_id: str) -> None:
+        if self.run_id:
+            raise InvalidArgument(
+                f"an event of run {run_id!r} cannot be applied to run {self.run_id!r}",
+                run_id=self.run_id,
+            )
+        self.run_id = run_id
+
+    def to_json(self) -> bytes:
+        """Write the state so that ``from_json`` gives an equal one."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_json(cls, encoded: bytes | str) -> Self:
+        """Read what ``to_json`` wrote."""
+        values: dict[str, Any] = orjson.loads(encoded)
+        values["signals"] = [SignalState(**signal) for signal in values["signals"]]
+        for name, kind in _PARTS.items():
+            values[name] = {key: kind(**part) for key, part in values[name].items()}
+        return cls(**values)
+
+
+_PARTS: dict[str, type] = {
+    "nodes": NodeState,
+    "calls": CallState,
+    "pauses": PauseState,
+    "outcomes": PauseOutcome,
+}
+
+
+def fold(events: Iterable[RecordedEvent], start: RunState | None = None) -> RunState:
+    """Give the state after ``events``, beginning at ``start``, which is not changed.
+
+    Raises as ``RunState.apply`` does.
+    """
+    state = RunState() if start is None else RunState.from_json(start.to_json())
+    for event in events:
+        state.apply(event)
+    return state

@@ -1,0 +1,243 @@
+"""What each event type does to a run's state. To add a type, write its function and list it.
+
+A transition gets the state, the event, and when it occurred in milliseconds since 1970. It may
+replace what the state holds and never changes what the event holds. Fields that a payload model
+requires are trusted; the others may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from eventstore.events import RecordedEvent
+from projections.state.node_state import NodeState
+from projections.state.open_items import CallState, SignalState
+from projections.state.pause_state import PauseOutcome, PauseState
+
+if TYPE_CHECKING:
+    from projections.state.run_state import RunState, RunStatus
+
+Transition = Callable[["RunState", RecordedEvent, int], None]
+
+
+def _created(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    data = event.data
+    run.input = data.get("input")
+    run.parent = data.get("parent")
+    run.labels = data.get("labels") or {}
+    run.definition_hash = data.get("definition_hash")
+
+
+def _started(run: RunState, _event: RecordedEvent, at_ms: int) -> None:
+    if run.started_ms is None:
+        run.started_ms = at_ms
+    if run.status == "pending":
+        run.status = "running"
+
+
+def _completed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    run.output = event.data.get("output")
+    _end(run, "completed", event, at_ms)
+
+
+def _failed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    run.error = event.data["error"]
+    _end(run, "failed", event, at_ms)
+
+
+def _aborted(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    run.reason = event.data.get("reason")
+    _end(run, "aborted", event, at_ms)
+
+
+def _end(run: RunState, status: RunStatus, event: RecordedEvent, at_ms: int) -> None:
+    run.status = status
+    run.ended_ms = at_ms
+    for pause_id in tuple(run.pauses):
+        _close_pause(run, pause_id, "run_ended", event, at_ms)
+
+
+def _deleted(run: RunState, _event: RecordedEvent, _at_ms: int) -> None:
+    run.deleted = True
+
+
+def _paused(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    data = event.data
+    pause_id, window_ms = data["pause_id"], data["window_ms"]
+    # An id that is open or over already now means the new pause, which is the latest.
+    run.pauses.pop(pause_id, None)
+    run.outcomes.pop(pause_id, None)
+    run.pauses[pause_id] = PauseState(
+        pause_id=pause_id,
+        version=event.version,
+        node_id=data.get("node_id"),
+        reason=data.get("reason"),
+        resume_at=data.get("resume_at"),
+        state=data["state"],
+        window_ms=window_ms,
+        on_expiry=data["on_expiry"],
+        paused_ms=at_ms,
+        expires_ms=None if window_ms is None else at_ms + window_ms,
+    )
+    run.status = "paused"
+    _checkpoint_saved(run, event, at_ms)
+
+
+def _checkpoint_saved(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    run.state = event.data["state"]
+    run.resume_at = event.data.get("resume_at")
+    run.checkpoint_version = event.version
+
+
+def _window_expired(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    pause = run.pauses.get(event.data["pause_id"])
+    if pause:
+        pause.expired = True
+
+
+def _restored(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    pause = run.pauses.get(event.data["pause_id"])
+    if pause:
+        pause.restored_ms = at_ms
+        pause.restored_version = event.version
+
+
+def _resumed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    data = event.data
+    pause = run.pauses.get(data["pause_id"])
+    if not pause:
+        return
+    run.paused_total_ms += waited_ms(pause, at_ms)
+    _close_pause(run, pause.pause_id, data["cause"], event, at_ms)
+    _merge(run, data.get("patch"))
+    consumed = data.get("consumed")
+    if consumed:
+        run.signals = [signal for signal in run.signals if signal.event_id not in consumed]
+    if not run.pauses:
+        run.status = "running"
+        run.started_ms = at_ms if run.started_ms is None else run.started_ms
+
+
+def waited_ms(pause: PauseState, until_ms: int) -> int:
+    """Give how long a pause lasted; 0 where the clocks of two producers disagree."""
+    return max(0, until_ms - pause.paused_ms)
+
+
+def _close_pause(run: RunState, pause_id: str, cause: str, event: RecordedEvent, at: int) -> None:
+    del run.pauses[pause_id]
+    run.outcomes[pause_id] = PauseOutcome(cause, actor_of(event), at, event.version)
+
+
+def actor_of(event: RecordedEvent) -> str | None:
+    """Say who did it: the event's data may name an actor, else its meta."""
+    actor = event.data.get("actor") or event.meta.get("actor")
+    return actor if isinstance(actor, str) else None
+
+
+def _patched(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    _merge(run, event.data["patch"])
+
+
+def _merge(run: RunState, patch: dict[str, Any] | None) -> None:
+    """Replace top-level keys of the state by the patch's; the old dictionary stays as it was."""
+    if patch:
+        run.state = {**run.state, **patch}
+
+
+def _signal_received(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    data = event.data
+    run.signals.append(
+        SignalState(
+            event.id, data["type"], data.get("payload"), data.get("source_id"), event.version
+        )
+    )
+
+
+def _node(run: RunState, event: RecordedEvent, at_ms: int) -> NodeState:
+    """Find the node that an event names, or make it; node events start a pending run."""
+    _started(run, event, at_ms)
+    node_id = event.data["node_id"]
+    node = run.nodes.get(node_id)
+    if node is None:
+        node = run.nodes[node_id] = NodeState(node_id, event.version)
+    label = event.data.get("label")
+    if isinstance(label, str):
+        node.label = label
+    return node
+
+
+def _node_queued(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    node = _node(run, event, at_ms)
+    node.begin("queued")
+    node.queued_ms = at_ms
+
+
+def _node_started(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    node = _node(run, event, at_ms)
+    node.begin("running")
+    node.started_ms = at_ms
+    node.attempts = event.data.get("attempt") or node.attempts + 1
+
+
+def _node_completed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    node = _node(run, event, at_ms)
+    node.end("completed", at_ms)
+    node.output = event.data.get("output")
+    node.error = None
+    _merge(run, event.data.get("patch"))
+
+
+def _node_failed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    node = _node(run, event, at_ms)
+    node.end("retrying" if event.data.get("will_retry") else "failed", at_ms)
+    node.error = event.data["error"]
+
+
+def _node_retry_scheduled(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    _node(run, event, at_ms).status = "retrying"
+
+
+def _node_skipped(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    _node(run, event, at_ms).end("skipped", at_ms)
+
+
+def _call_started(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    _started(run, event, at_ms)
+    data = event.data
+    call_id = data["call_id"]
+    run.calls[call_id] = CallState(
+        call_id, event.version, data.get("node_id"), data.get("kind"), data.get("name"), at_ms
+    )
+
+
+def _call_ended(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    _started(run, event, at_ms)
+    run.calls.pop(event.data["call_id"], None)
+
+
+TRANSITIONS: dict[str, Transition] = {
+    "run.created": _created,
+    "run.started": _started,
+    "run.completed": _completed,
+    "run.failed": _failed,
+    "run.aborted": _aborted,
+    "run.deleted": _deleted,
+    "run.paused": _paused,
+    "run.window_expired": _window_expired,
+    "run.restored": _restored,
+    "run.resumed": _resumed,
+    "run.patched": _patched,
+    "checkpoint.saved": _checkpoint_saved,
+    "signal.received": _signal_received,
+    "node.queued": _node_queued,
+    "node.started": _node_started,
+    "node.completed": _node_completed,
+    "node.failed": _node_failed,
+    "node.retry_scheduled": _node_retry_scheduled,
+    "node.skipped": _node_skipped,
+    "call.started": _call_started,
+    "call.completed": _call_ended,
+    "call.failed": _call_ended,
+}
+"""Types that are not listed count and change nothing else."""
