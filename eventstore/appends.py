@@ -25,7 +25,7 @@ class Append:
     """
 
     run_id: str
-    events: Sequence[NewEvent]
+    events: Sequence[NewEvent] | NewEvent
     expected: Any = ANY
     idempotency_key: str | None = None
     append_id: str | None = None
@@ -102,11 +102,8 @@ def prepare(append: Append, settings: Settings) -> PreparedAppend:
     )
 
 
-def _checked_events(
-    events: Sequence[NewEvent] | Iterable[NewEvent], run_id: str, settings: Settings
-) -> Sequence[NewEvent]:
-    if isinstance(events, NewEvent):
-        return [events]
+def _checked_events(given: Any, run_id: str, settings: Settings) -> list[NewEvent]:
+    events = [given] if isinstance(given, NewEvent) else given
     if isinstance(events, (str, bytes)) or not isinstance(events, Iterable):
         raise InvalidArgument(
             f"append to {run_id!r} takes a list of NewEvent, not {type(events).__name__}"
@@ -121,7 +118,7 @@ def _checked_events(
         )
     for event in listed:
         if not isinstance(event, NewEvent):
-            raise InvalidEvent(f"{type(event).__name__} is not a NewEvent", run_id=run_id)
+            raise InvalidEvent(f"{type(event).__name__} is no NewEvent", run_id=run_id)
     return listed
 
 
@@ -164,4 +161,3 @@ def _digest(events: Sequence[NewEvent]) -> str:
         content.update(orjson.dumps(stored["data"], option=orjson.OPT_SORT_KEYS))
         content.update(b"\n")
     return content.hexdigest()
-

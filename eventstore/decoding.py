@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import orjson
 
+from eventstore.appends import AppendResult
 from eventstore.errors import CorruptEvent
-from eventstore.events import Position, RecordedEvent, Upcasters
+from eventstore.events import NewEvent, Position, RecordedEvent, Upcasters
 
 
 class Decoder:
@@ -39,16 +41,27 @@ class Decoder:
             raise CorruptEvent(str(position), "unknown fields") from None
         return self._event(run, number, position, encoded, checksum, rest)
 
+    def recorded(
+        self, events: Sequence[NewEvent], result: AppendResult, workflow_id: str | None
+    ) -> list[RecordedEvent]:
+        """Give the events of an append as the store recorded them, without reading them back."""
+        rest = [b"w", workflow_id.encode()] if workflow_id is not None else []
+        versions = range(result.first_version, result.last_version + 1)
+        return [
+            self._event(result.run_id, version, position, event.encoded, None, rest)
+            for event, version, position in zip(events, versions, result.positions, strict=True)
+        ]
+
     def _event(
         self,
         run_id: str,
         version: int,
         position: Position,
         encoded: bytes,
-        checksum: bytes,
+        checksum: bytes | None,
         rest: list[bytes],
     ) -> RecordedEvent:
-        if b"%08x" % zlib.crc32(encoded) != checksum:
+        if checksum is not None and b"%08x" % zlib.crc32(encoded) != checksum:
             raise CorruptEvent(
                 f"version {version} of run {run_id!r} ({position})", "the checksum does not fit"
             )

@@ -1,28 +1,28 @@
 """The one error tree. Every error says what to do and carries its data as attributes.
 
-    RunStoreError
-    ├── InvalidArgument        (ValueError)  a call was made with something it cannot take
-    │   ├── InvalidEvent                     an event that may not be stored
-    │   └── InvalidRunId                     a run id that may not be used
-    ├── WrongExpectedVersion                 the run is not where the caller believed
-    ├── IdempotencyConflict                  the key was used before, with other content
-    ├── RunClosed                            the run has ended; its end is sticky
-    ├── RunNotFound            (LookupError) no such run
-    ├── PauseNotFound          (LookupError) the run has no such pause
-    ├── AlreadyResumed                       another resume, decision or expiry won
-    ├── DefinitionChanged                    the workflow is not the one that was paused
-    ├── UnknownGroup           (LookupError) no such consumer group
-    ├── HistoryGap                           events that must exist are missing
-    ├── LogRegressed                         the log ends before a place that was already read
-    ├── CorruptEvent                         stored bytes are not the bytes that were written
-    ├── NotDurable                           written, but not as safely as was asked
-    ├── OutcomeUnknown                       the fate of an append is not known
-    ├── StoreUnavailable                     the server cannot be reached
-    ├── ServerRefused                        the server answered no (memory, disk, rights, version)
-    ├── StoreMismatch                        store, database or file is not the one expected
-    ├── ProjectionFailed                     a projection could not take an event
-    ├── ImportFailed                         a line of an import file is not an event
-    └── WaitTimeout            (TimeoutError) what was waited for did not come in time
+RunStoreError
+├── InvalidArgument        (ValueError)  a call was made with something it cannot take
+│   ├── InvalidEvent                     an event that may not be stored
+│   └── InvalidRunId                     a run id that may not be used
+├── WrongExpectedVersion                 the run is not where the caller believed
+├── IdempotencyConflict                  the key was used before, with other content
+├── RunClosed                            the run has ended; its end is sticky
+├── RunNotFound            (LookupError) no such run
+├── PauseNotFound          (LookupError) the run has no such pause
+├── AlreadyResumed                       another resume, decision or expiry won
+├── DefinitionChanged                    the workflow is not the one that was paused
+├── UnknownGroup           (LookupError) no such consumer group
+├── HistoryGap                           events that must exist are missing
+├── LogRegressed                         the log ends before a place that was already read
+├── CorruptEvent                         stored bytes are not the bytes that were written
+├── NotDurable                           written, but not as safely as was asked
+├── OutcomeUnknown                       the fate of an append is not known
+├── StoreUnavailable                     the server cannot be reached
+├── ServerRefused                        the server answered no (memory, disk, rights, version)
+├── StoreMismatch                        store, database or file is not the one expected
+├── ProjectionFailed                     a projection could not take an event
+├── ImportFailed                         a line of an import file is not an event
+└── WaitTimeout            (TimeoutError) what was waited for did not come in time
 """
 
 from __future__ import annotations
@@ -265,7 +265,7 @@ class OutcomeUnknown(RunStoreError):
 
 
 class StoreUnavailable(RunStoreError):
-    """The server could not be reached, or is not ready, within the deadline. Nothing was written."""
+    """The server could not be reached, or was not ready, in time. Nothing was written."""
 
 
 class ServerRefused(RunStoreError):
@@ -277,7 +277,7 @@ class StoreMismatch(RunStoreError):
 
 
 class ProjectionFailed(RunStoreError):
-    """A projection could not take an event; ``projection`` and ``position`` say which and where."""
+    """A projection could not take an event: ``projection`` says which, ``position`` where."""
 
 
 class ImportFailed(RunStoreError):

@@ -35,35 +35,35 @@ class Keys:
         return f"{{{self.namespace}:{partition}}}"
 
     def log(self, partition: int) -> str:
-        """Stream: the partition's log."""
+        """Name the stream: the partition's log."""
         return f"{self.tag(partition)}:log"
 
     def tail(self, partition: int) -> str:
-        """String: the log's last ``<ms>-<n>``."""
+        """Name the string: the log's last ``<ms>-<n>``."""
         return f"{self.tag(partition)}:tail"
 
     def due(self, partition: int) -> str:
-        """Sorted set: timers by the millisecond they are due."""
+        """Name the sorted set: timers by the millisecond they are due."""
         return f"{self.tag(partition)}:due"
 
     def run(self, run_id: str) -> str:
-        """Stream: a hot run's own history."""
+        """Name the stream: a hot run's own history."""
         return f"{self.tag(self.partition_of(run_id))}:run:{run_id}"
 
     def head(self, run_id: str) -> str:
-        """Hash: a run's version, end, workflow, idempotency keys and open timers."""
+        """Name the hash: a run's version, end, workflow, idempotency keys and open timers."""
         return f"{self.tag(self.partition_of(run_id))}:head:{run_id}"
 
     @property
     def meta(self) -> str:
-        """Hash: what the namespace was created with."""
+        """Name the hash: what the namespace was created with."""
         return f"{self.namespace}:meta"
 
     @property
     def groups(self) -> str:
-        """Hash: the settings of each consumer group."""
+        """Name the hash: the settings of each consumer group."""
         return f"{self.namespace}:groups"
 
     def members(self, group: str) -> str:
-        """Sorted set: a group's members by the millisecond of their last heartbeat."""
+        """Name the sorted set: a group's members by the millisecond of their last heartbeat."""
         return f"{self.namespace}:members:{group}"

@@ -207,9 +207,7 @@ class EventStore:
         """Give the position where each partition's log ends."""
         return await self.perform(self.operations.tails())
 
-    async def wait(
-        self, run_id: str, until: Until, timeout: float | timedelta
-    ) -> RecordedEvent:
+    async def wait(self, run_id: str, until: Until, timeout: float | timedelta) -> RecordedEvent:
         """Wait, without polling, for an event of a run, past ones included.
 
         ``until`` is a version, a type, several types, or a function of an event. The run need

@@ -74,7 +74,7 @@ def wait_for(
     """
     if timeout_s < 0:
         raise InvalidArgument(f"timeout_s must be 0 or more, not {timeout_s!r}")
-    wanted = _last_of_each(appended if isinstance(appended, Iterable) else appended.positions)
+    wanted = _last_of_each(getattr(appended, "positions", appended))
     names = tuple(projections)
     deadline = time.monotonic() + timeout_s
     while not _shows(database, names, wanted):

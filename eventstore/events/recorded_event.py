@@ -12,6 +12,7 @@ from eventstore.errors import InvalidEvent
 from eventstore.events.position import Position
 
 Model = TypeVar("Model", bound=BaseModel)
+_ModelClass = type[Model]  # the field `type` hides the built-in name inside the class
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class RecordedEvent:
     recorded_at: datetime
     position: Position
 
-    def payload(self, model: type[Model]) -> Model:
+    def payload(self, model: _ModelClass[Model]) -> Model:
         """Give ``data`` as a pydantic model. Raises ``InvalidEvent`` if it does not fit."""
         try:
             return model.model_validate(self.data)

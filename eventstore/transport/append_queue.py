@@ -16,11 +16,11 @@ from typing import Any
 from eventstore.appends import PreparedAppend
 from eventstore.clock import Monotonic
 from eventstore.commands import AppendOutcome, Command, append_batch
-from eventstore.transport.durability import Durability
 from eventstore.errors import OutcomeUnknown, RunStoreError
-from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 from eventstore.keys import Keys
 from eventstore.settings import Settings
+from eventstore.transport.durability import Durability
+from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +70,7 @@ class AppendQueue:
     def take(self, again: Iterable[Ticket] = ()) -> list[Ticket]:
         """Take the next batch: first what is tried again, then what waits, up to the bounds."""
         batch = list(again)
-        events = {p: 0 for p in range(self._keys.partitions)}
+        events = dict.fromkeys(range(self._keys.partitions), 0)
         size_bytes = dict(events)
         for ticket in batch:
             events[ticket.partition] += ticket.append.event_count

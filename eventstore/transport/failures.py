@@ -19,6 +19,13 @@ _HINTS = {
 }
 
 
+_CODES: dict[type[Exception], str] = {
+    redis_errors.OutOfMemoryError: "OOM",
+    redis_errors.NoPermissionError: "NOPERM",
+    redis_errors.AuthenticationError: "NOAUTH",
+}
+
+
 class ConnectionLost(Exception):  # noqa: N818 - a state of the line, never shown to users
     """The line broke. ``sent`` says whether the server may have seen the calls."""
 
@@ -68,6 +75,5 @@ def unavailable(shown: str, error: Exception, timeout_ms: int) -> StoreUnavailab
 def _text_of(error: Exception) -> str:
     """Give an error reply as the server sent it; redis-py cuts the code off some."""
     text = str(error)
-    names = {redis_errors.OutOfMemoryError: "OOM", redis_errors.NoPermissionError: "NOPERM"}
-    code = names.get(type(error))  # type: ignore[call-overload]
-    return f"{code} {text}" if code and not text.startswith(code) else text
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "")
+    return text if text.startswith(code) else f"{code} {text}"

@@ -31,8 +31,8 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from eventstore.commands import Command, script_text
-from eventstore.transport.failures import ConnectionLost, connecting_failed
 from eventstore.settings import Settings
+from eventstore.transport.failures import ConnectionLost, connecting_failed
 from eventstore.transport.target import Target
 
 _BROKEN = (RedisError, OSError, EOFError)
@@ -66,7 +66,13 @@ def _unknown(replies: Sequence[Any]) -> list[int]:
 
 
 def _pool(
-    connections: Any, sentinels: Any, retry: Any, target: Target, settings: Settings, blocking: bool
+    connections: Any,
+    sentinels: Any,
+    retry: Any,
+    target: Target,
+    settings: Settings,
+    *,
+    blocking: bool,
 ) -> Any:
     """Make a pool from the asyncio or the blocking half of redis-py."""
     patience_ms = settings.reply_timeout_ms + (settings.block_ms if blocking else 0)
@@ -97,7 +103,12 @@ class AsyncLine:
 
     def __init__(self, target: Target, settings: Settings, *, blocking: bool = False) -> None:
         self._pool = _pool(
-            asyncio_redis, asyncio_sentinel, AsyncRetry(NoBackoff(), 0), target, settings, blocking
+            asyncio_redis,
+            asyncio_sentinel,
+            AsyncRetry(NoBackoff(), 0),
+            target,
+            settings,
+            blocking=blocking,
         )
         self._room = asyncio.Semaphore(settings.max_connections)
 
@@ -155,7 +166,12 @@ class BlockingLine:
 
     def __init__(self, target: Target, settings: Settings, *, blocking: bool = False) -> None:
         self._pool = _pool(
-            blocking_redis, blocking_sentinel, Retry(NoBackoff(), 0), target, settings, blocking
+            blocking_redis,
+            blocking_sentinel,
+            Retry(NoBackoff(), 0),
+            target,
+            settings,
+            blocking=blocking,
         )
         self._room = threading.BoundedSemaphore(settings.max_connections)
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eventstore import commands
-from eventstore.transport.append_queue import AppendQueue
 from eventstore.clock import monotonic
 from eventstore.commands import StoreFacts
 from eventstore.decoding import Decoder
-from eventstore.transport.durability import Durability
 from eventstore.errors import InvalidArgument, StoreMismatch
 from eventstore.events import Upcasters, check_namespace, new_id
 from eventstore.keys import LAYOUT_VERSION, Keys
 from eventstore.plans import Operations, Plan
-from eventstore.transport.requirements import check_server, disk_level, server_info
 from eventstore.server import EmbeddedServer
 from eventstore.settings import URL_VARIABLE, Settings
+from eventstore.transport.append_queue import AppendQueue
+from eventstore.transport.durability import Durability
+from eventstore.transport.requirements import check_server, disk_level, server_info
 from eventstore.transport.target import Target, parse_target
 
 DEFAULT_FOLDER = Path(".runstore")
@@ -37,9 +37,7 @@ class Opened:
     def queue(self, shown: str) -> AppendQueue:
         """Make the queue of its appends."""
         operations = self.operations
-        return AppendQueue(
-            operations.keys, operations.settings, self.durability, shown, monotonic
-        )
+        return AppendQueue(operations.keys, operations.settings, self.durability, shown, monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +91,9 @@ class Opening:
 
     def join_embedded(self) -> EmbeddedServer:
         """Join the folder's server, starting it if need be."""
-        fsync = "always" if self.durability == "fsync" else "everysec"
-        return EmbeddedServer.join(self.folder, appendfsync=fsync)
+        return EmbeddedServer.join(
+            self.folder, appendfsync="always" if self.durability == "fsync" else "everysec"
+        )
 
     def target(self, embedded: EmbeddedServer | None) -> Target:
         """Give the server to talk to. Raises ``InvalidArgument`` for a bad URL."""

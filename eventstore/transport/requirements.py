@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 from eventstore.commands import Command
-from eventstore.transport.durability import Durability, disk_refusal, waits_for_disk
 from eventstore.errors import RunStoreError, ServerRefused
 from eventstore.plans import Plan
 from eventstore.settings import Settings
+from eventstore.transport.durability import Durability, disk_refusal, waits_for_disk
 
 OLDEST_REDIS = (6, 2)
 OLDEST_VALKEY = (7, 2)

@@ -41,7 +41,7 @@ def parse_target(url: str) -> Target:
     try:
         if scheme == "redis+sentinel":
             return _sentinel_target(url)
-        options = dict(parse_url(url))
+        options = dict(parse_url(url))  # type: ignore[no-untyped-call]
     except ValueError:
         raise InvalidArgument(f"cannot read the URL {redact(url)}; use {SCHEMES}") from None
     options.pop("connection_class", None)

@@ -1,0 +1,1 @@
+"""How operations reach the server: connections, retries, and appends that travel together."""

@@ -1,0 +1,70 @@
+"""Pages of results, and the cursor that leads from one to the next."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import orjson
+
+from eventstore.errors import InvalidArgument
+
+Item = TypeVar("Item")
+
+MAX_LIMIT = 1_000
+"""The most items of one page."""
+
+Key = tuple[int | str, ...]
+"""What a list is ordered by: the values of the last item of a page."""
+
+_MAX_CURSOR_CHARS = 4_096
+_INTEGERS = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Some results, in order. ``next_cursor`` asks the same query for more; None: no more."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+def check_limit(limit: int) -> int:
+    """Give back a good limit; raise ``InvalidArgument`` unless it is 1 to ``MAX_LIMIT``."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_LIMIT:
+        raise InvalidArgument(f"limit must be 1 to {MAX_LIMIT}, not {limit!r}", limit=limit)
+    return limit
+
+
+def fingerprint(query: str, *asked: Any) -> str:
+    """Give a short name for one query with its filters, by which it knows its own cursors."""
+    text = repr((query, *asked)).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def write_cursor(owner: str, key: Key) -> str:
+    """Make the cursor after ``key`` for the query whose fingerprint is ``owner``."""
+    return base64.urlsafe_b64encode(orjson.dumps([owner, *key])).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, owner: str, kinds: tuple[type, ...]) -> Key:
+    """Give the key that a cursor holds.
+
+    Raises ``InvalidArgument`` for anything but a cursor of the query ``owner``, with a key of
+    these ``kinds``.
+    """
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4) if len(cursor) <= _MAX_CURSOR_CHARS else ""
+        found_owner, *key = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (AttributeError, TypeError, ValueError, binascii.Error):
+        raise InvalidArgument("this is no cursor; pass on Page.next_cursor as it is") from None
+    if found_owner != owner:
+        raise InvalidArgument("this cursor is of another query; keep filters and order the same")
+    if [type(value) for value in key] != list(kinds) or any(
+        isinstance(value, int) and value not in _INTEGERS for value in key
+    ):
+        raise InvalidArgument("this is no cursor; pass on Page.next_cursor as it is")
+    return tuple(key)

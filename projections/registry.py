@@ -1,0 +1,46 @@
+"""Which store feeds a database, and which projections it holds."""
+
+from __future__ import annotations
+
+from eventstore.errors import StoreMismatch
+from projections.database import Transaction
+from projections.migrations import statements
+from projections.projection import Projection
+
+
+def bind_store(tx: Transaction, identity: str) -> None:
+    """Tie the database to the store that feeds it first.
+
+    Raises ``StoreMismatch`` if it was another: their events must not mix.
+    """
+    found = tx.execute("SELECT value FROM meta WHERE name = 'store'")
+    if not found:
+        tx.execute("INSERT INTO meta (name, value) VALUES ('store', ?)", (identity,))
+    elif found[0][0] != identity:
+        raise StoreMismatch(
+            f"this database was made from store {found[0][0]}, not from {identity}; "
+            "use the store it belongs to, or give the path of a new database",
+            expected=found[0][0],
+            found=identity,
+        )
+
+
+def register(tx: Transaction, projection: Projection) -> None:
+    """Make the tables of a projection that is new to the database.
+
+    Raises ``StoreMismatch`` if its rows here were made by another version of it.
+    """
+    name, version = projection.name, projection.version
+    found = tx.execute("SELECT version FROM projections WHERE name = ?", (name,))
+    if not found:
+        for statement in statements(projection.schema):
+            tx.execute(statement)
+        tx.execute("INSERT INTO projections (name, version) VALUES (?, ?)", (name, version))
+    elif found[0][0] != version:
+        raise StoreMismatch(
+            f"projection {name!r} is version {found[0][0]} in this database and {version} in "
+            "this code; project into a new database",
+            projection=name,
+            found=found[0][0],
+            expected=version,
+        )

