@@ -120,11 +120,8 @@ def _append_outcome(append: PreparedAppend, partition: int, row: list[bytes]) ->
     if kind == b"conflict":
         key = append.idempotency_key or append.append_id
         return IdempotencyConflict(append.run_id, key, int(row[1]))
-    return ServerRefused(
-        f"the server refused the append to {append.run_id!r}: {row[1].decode(errors='replace')}",
-        run_id=append.run_id,
-        reply=row[1].decode(errors="replace"),
-    )
+    reply = row[1].decode(errors="replace")
+    return ServerRefused(f"the server refused the append: {reply}", reply=reply)
 
 
 def head(keys: Keys, run_id: str) -> Command[Head | None]:

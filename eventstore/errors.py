@@ -271,6 +271,8 @@ class StoreUnavailable(RunStoreError):
 class ServerRefused(RunStoreError):
     """The server answered and said no: out of memory, disk full, no rights, too old."""
 
+    reply: str
+
 
 class StoreMismatch(RunStoreError):
     """The store, database or file that was opened is not the one expected."""

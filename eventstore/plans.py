@@ -6,9 +6,8 @@ the blocking store run the very same logic. Errors are thrown into it at the pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from eventstore import commands
@@ -19,14 +18,13 @@ from eventstore.errors import (
     HistoryGap,
     InvalidArgument,
     LogRegressed,
-    RunClosed,
     RunNotFound,
-    WaitTimeout,
 )
-from eventstore.events import DELETED, ENDS, Position, RecordedEvent, check_run_id
+from eventstore.events import Position, RecordedEvent, check_run_id
 from eventstore.keys import Keys
 from eventstore.settings import Settings
 from eventstore.timers import DueTimer
+from eventstore.waiting import Awaited
 
 T = TypeVar("T")
 
@@ -42,7 +40,6 @@ Step = Sequence[Command[Any]] | Append | Wait
 """Commands to send together (gives their results), an append, or a blocking command."""
 
 Plan = Generator[Step, Any, T]
-Until = int | str | Sequence[str] | Callable[[RecordedEvent], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,30 +124,27 @@ class Operations:
         (settled,) = yield [commands.settle_timer(self.keys, due)]
         return bool(settled)
 
-    def wait(
-        self, run_id: str, until: Until, timeout: float | timedelta, now: Callable[[], float]
-    ) -> Plan[RecordedEvent]:
-        """Wait for an event of a run; see ``EventStore.wait``."""
-        timeout_s = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
-        matches, may_follow_end = _condition(until)
-        version, deadline_s = 0, now() + timeout_s
-        check_run_id(run_id)
+    def run_after(self, run_id: str, version: int) -> Plan[list[RecordedEvent]]:
+        """Read a page of a run's events after a version; empty if there are none (yet)."""
+        size = self.settings.page_events
+        page = commands.run_page(self.keys, self.decoder, run_id, version, None, size)
+        return (yield [page])[0]  # type: ignore[no-any-return]
+
+    def wait(self, awaited: Awaited) -> Plan[RecordedEvent]:
+        """Wait for an event of a run with a connection of its own; see ``SyncEventStore.wait``."""
         while True:
-            left_ms = int((deadline_s - now()) * 1000)
-            block_ms = max(1, min(left_ms, self.settings.block_ms))
-            events = yield Wait(
-                commands.wait_for_run(
-                    self.keys, self.decoder, run_id, version, block_ms, self.settings.page_events
-                )
+            left_s = awaited.left_s
+            block_ms = max(1, min(int(left_s * 1000), self.settings.block_ms))
+            size = self.settings.page_events
+            command = commands.wait_for_run(
+                self.keys, self.decoder, awaited.run_id, awaited.version, block_ms, size
             )
-            for event in events:
-                version = event.version
-                if matches(event):
-                    return event  # type: ignore[no-any-return]
-                if event.type in ENDS and not may_follow_end:
-                    raise RunClosed(run_id, event.version)
-            if not events and left_ms <= 0:
-                raise WaitTimeout(f"what was waited for in run {run_id!r}", timeout_s)
+            events = yield Wait(command)
+            found = awaited.first(events)
+            if found is not None:
+                return found
+            if not events and not left_s:
+                raise awaited.too_late()
 
 
 class RunReader:
@@ -241,17 +235,3 @@ def check_count(name: str, value: int, least: int = 1) -> None:
     """Raise ``InvalidArgument`` unless the value is a whole number from ``least`` up."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InvalidArgument(f"{name} must be a whole number from {least} up, not {value!r}")
-
-
-def _condition(until: Until) -> tuple[Callable[[RecordedEvent], bool], bool]:
-    """Give the condition, and whether it could still hold after the run's end."""
-    if isinstance(until, bool):
-        raise InvalidArgument("until must be a version, event types or a function")
-    if isinstance(until, int):
-        return (lambda event: event.version >= until), True
-    if callable(until):
-        return until, True
-    types = frozenset([until] if isinstance(until, str) else until)
-    if not types:
-        raise InvalidArgument("until names no event type")
-    return (lambda event: event.type in types), DELETED in types

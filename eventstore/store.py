@@ -10,16 +10,17 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from eventstore.appends import Append, AppendResult
-from eventstore.clock import monotonic, to_ms
+from eventstore.clock import to_ms
 from eventstore.commands import AppendOutcome, Head
 from eventstore.errors import RunStoreError
 from eventstore.events import ANY, NewEvent, Position, RecordedEvent, Upcasters
 from eventstore.log_reader import After, LogReader
-from eventstore.plans import Operations, Plan, RunReader, Until
+from eventstore.plans import Operations, Plan, RunReader
 from eventstore.settings import Settings
 from eventstore.timers import DueTimer
 from eventstore.transport.async_executor import AsyncExecutor
 from eventstore.transport.opening import Opening
+from eventstore.waiting import Awaited, Until, Watch
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class EventStore:
         self.opening = opening
         """How this store is opened, to open it again elsewhere."""
         self._executor = AsyncExecutor(opening)
+        self._watch = Watch(self.tails, self._follow)
 
     @classmethod
     def open(
@@ -86,6 +88,7 @@ class EventStore:
 
     async def close(self) -> None:
         """Send what waits, close the connections, leave the embedded server."""
+        await self._watch.close()
         await self._executor.close()
 
     async def __aenter__(self) -> Self:
@@ -203,6 +206,10 @@ class EventStore:
         """
         return await self.perform(self.operations.read_log(after, limit, block_ms))
 
+    async def _follow(self, reached: Mapping[int, Position]) -> list[RecordedEvent]:
+        settings = self.opening.settings
+        return await self.read_log(reached, limit=settings.page_events, block_ms=settings.block_ms)
+
     async def tails(self) -> dict[int, Position]:
         """Give the position where each partition's log ends."""
         return await self.perform(self.operations.tails())
@@ -214,7 +221,17 @@ class EventStore:
         not exist yet. ``timeout`` is in seconds. Raises ``WaitTimeout``, or ``RunClosed`` when
         the run ended otherwise.
         """
-        return await self.perform(self.operations.wait(run_id, until, timeout, monotonic))
+        awaited = Awaited(run_id, until, timeout)
+        async with self._watch.of(run_id) as changed:
+            while True:
+                changed.clear()
+                self._watch.check()
+                events = await self.perform(self.operations.run_after(run_id, awaited.version))
+                found = awaited.first(events)
+                if found is not None:
+                    return found
+                if not events and not await _is_set(changed, awaited.left_s):
+                    raise awaited.too_late()
 
     async def due(
         self, now: datetime | None = None, limit: int = 100, lease_ms: int = 30_000
@@ -230,3 +247,11 @@ class EventStore:
     async def perform(self, plan: Plan[T]) -> T:
         """Run a plan: do each step that it yields and send it the result."""
         return await self._executor.perform(plan)
+
+
+async def _is_set(flag: asyncio.Event, timeout_s: float) -> bool:
+    try:
+        await asyncio.wait_for(flag.wait(), timeout_s)
+    except TimeoutError:
+        return False
+    return True

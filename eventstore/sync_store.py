@@ -9,16 +9,17 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from eventstore.appends import Append, AppendResult
-from eventstore.clock import monotonic, to_ms
+from eventstore.clock import to_ms
 from eventstore.commands import AppendOutcome, Head
 from eventstore.errors import RunStoreError
 from eventstore.events import ANY, NewEvent, Position, RecordedEvent, Upcasters
 from eventstore.log_reader import After, LogReader
-from eventstore.plans import Operations, Plan, RunReader, Until
+from eventstore.plans import Operations, Plan, RunReader
 from eventstore.settings import Settings
 from eventstore.timers import DueTimer
 from eventstore.transport.blocking_executor import BlockingExecutor
 from eventstore.transport.opening import Opening
+from eventstore.waiting import Awaited, Until
 
 T = TypeVar("T")
 
@@ -164,8 +165,11 @@ class SyncEventStore:
         return self.perform(self.operations.tails())
 
     def wait(self, run_id: str, until: Until, timeout: float | timedelta) -> RecordedEvent:
-        """Wait, without polling, for an event of a run; see ``EventStore.wait``."""
-        return self.perform(self.operations.wait(run_id, until, timeout, monotonic))
+        """Wait, without polling, for an event of a run; see ``EventStore.wait``.
+
+        Each thread that waits holds one of ``max_connections``.
+        """
+        return self.perform(self.operations.wait(Awaited(run_id, until, timeout)))
 
     def due(
         self, now: datetime | None = None, limit: int = 100, lease_ms: int = 30_000

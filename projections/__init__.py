@@ -1,0 +1,68 @@
+"""The read side: projections of the log in SQLite, and the questions one can ask them.
+
+>>> with open_database("runs.db") as database, Projector(store, database) as projector:
+...     projector.run_to_end()
+...     Runs(database).counts_by_status()
+"""
+
+from projections.database import Database, Transaction, open_database
+from projections.positions import wait_for
+from projections.projection import Projection
+from projections.projector import BUILT_IN, Projector
+from projections.queries import (
+    Checkpoint,
+    Node,
+    Page,
+    Pause,
+    Pauses,
+    Run,
+    RunDetails,
+    Runs,
+    Span,
+    Timeline,
+    TimelineEntry,
+    Totals,
+    spans_of,
+)
+from projections.state import (
+    CallState,
+    NodeState,
+    PauseOutcome,
+    PauseState,
+    RunState,
+    SignalState,
+    fold,
+)
+from projections.status import ProjectionStatus, projection_status
+
+__all__ = [
+    "BUILT_IN",
+    "CallState",
+    "Checkpoint",
+    "Database",
+    "Node",
+    "NodeState",
+    "Page",
+    "Pause",
+    "PauseOutcome",
+    "PauseState",
+    "Pauses",
+    "Projection",
+    "ProjectionStatus",
+    "Projector",
+    "Run",
+    "RunDetails",
+    "RunState",
+    "Runs",
+    "SignalState",
+    "Span",
+    "Timeline",
+    "TimelineEntry",
+    "Totals",
+    "Transaction",
+    "fold",
+    "open_database",
+    "projection_status",
+    "spans_of",
+    "wait_for",
+]

@@ -13,6 +13,7 @@ from projections.migrations import check_database, migrate, migrations
 from projections.sqlite_errors import translated
 
 _HEADER = b"SQLite format 3\x00"
+_WAL_PAGES = 8_000  # 32 MB: a page that many batches touch is copied to the database once
 _WAL_LIMIT_BYTES = 64 * 1_048_576
 _CACHE_KIB = 32 * 1_024
 _RETRY_PAUSE_S = 0.01
@@ -34,6 +35,7 @@ def open_writer(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
             # Position and rows commit together: a power cut loses both, and both come again.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             migrate(connection, path, migrations())

@@ -48,7 +48,10 @@ def write_positions(tx: Transaction, projection: str, events: Iterable[RecordedE
         count[partition] = count.get(partition, 0) + 1
     tx.executemany(
         _WRITE,
-        [(projection, place.partition, place.ms, place.n, count[key]) for key, place in last.items()],
+        [
+            (projection, place.partition, place.ms, place.n, count[key])
+            for key, place in last.items()
+        ],
     )
     return last
 
@@ -74,12 +77,15 @@ def wait_for(
     """
     if timeout_s < 0:
         raise InvalidArgument(f"timeout_s must be 0 or more, not {timeout_s!r}")
-    wanted = _last_of_each(getattr(appended, "positions", appended))
+    positions: Iterable[Position] = getattr(appended, "positions", appended)  # type: ignore[arg-type]
+    wanted = _last_of_each(positions)
     names = tuple(projections)
     deadline = time.monotonic() + timeout_s
     while not _shows(database, names, wanted):
         if time.monotonic() >= deadline:
-            raise WaitTimeout(f"the projection of {', '.join(map(str, wanted.values()))}", timeout_s)
+            raise WaitTimeout(
+                f"the projection of {', '.join(map(str, wanted.values()))}", timeout_s
+            )
         time.sleep(_POLL_S)
 
 

@@ -37,7 +37,7 @@ from projections.writer_lock import WriterLock
 BUILT_IN: tuple[type[Projection], ...] = (RunProjection, TimelineProjection)
 """What ``Runs``, ``Timeline`` and ``Pauses`` read."""
 
-DEFAULT_BATCH_EVENTS = 1_000
+DEFAULT_BATCH_EVENTS = 2_000
 DEFAULT_BLOCK_MS = 500
 DEFAULT_RETRY_PAUSE_MS = 100
 DEFAULT_RETRY_PAUSE_MAX_MS = 5_000
@@ -121,7 +121,10 @@ class Projector:
         return len(events)
 
     def run_to_end(self, on_progress: OnProgress | None = None) -> int:
-        """Project until the log ends, and give how many events there were. Raises as ``run_once``."""
+        """Project until the log ends, and give how many events that were.
+
+        Raises as ``run_once`` does.
+        """
         done = 0
         while count := self.run_once():
             done += count
@@ -129,8 +132,10 @@ class Projector:
                 on_progress(done)
         return done
 
-    def run(self, stop: threading.Event | None = None, on_progress: OnProgress | None = None) -> int:
-        """Follow the log until ``stop`` is set, and give how many events there were.
+    def run(
+        self, stop: threading.Event | None = None, on_progress: OnProgress | None = None
+    ) -> int:
+        """Follow the log until ``stop`` is set, and give how many events that were.
 
         A store that cannot be reached is asked again; all else raises as ``run_once`` does.
         """

@@ -18,7 +18,10 @@ _KNOWN: dict[int, tuple[type[RunStoreError], str]] = {
     sqlite3.SQLITE_READONLY: (ServerRefused, "may not be written; check its rights and folder"),
     sqlite3.SQLITE_PERM: (ServerRefused, "may not be opened; check its rights"),
     sqlite3.SQLITE_AUTH: (ServerRefused, "may not be opened; check its rights"),
-    sqlite3.SQLITE_CANTOPEN: (ServerRefused, "cannot be opened; check that its folder exists and may be written"),
+    sqlite3.SQLITE_CANTOPEN: (
+        ServerRefused,
+        "cannot be opened; check that its folder exists and may be written",
+    ),
     sqlite3.SQLITE_NOMEM: (ServerRefused, "needs more memory than there is"),
     sqlite3.SQLITE_CORRUPT: (StoreMismatch, _DAMAGED),
     sqlite3.SQLITE_NOTADB: (StoreMismatch, "is no SQLite database; give another path"),

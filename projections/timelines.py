@@ -17,7 +17,11 @@ CUSTOM = "custom"
 _PAUSES = ("run.paused", "run.window_expired", "run.restored", "run.resumed")
 _SOURCES_BY_PREFIX = {"checkpoint": "run"}
 SOURCES: dict[str, str] = {
-    **{kind: _SOURCES_BY_PREFIX.get(prefix, prefix) for kind in PAYLOADS for prefix in [kind.partition(".")[0]]},
+    **{
+        kind: _SOURCES_BY_PREFIX.get(prefix, prefix)
+        for kind in PAYLOADS
+        for prefix in [kind.partition(".")[0]]
+    },
     **dict.fromkeys(_PAUSES, "pause"),
 }
 """The source of each built-in type; every other type's is ``custom``."""

@@ -9,6 +9,10 @@ from eventstore import NewEvent
 from projections.state import PauseState
 
 
+EXPIRED = "window_expired"
+"""The cause of a resume by the end of the window."""
+
+
 class Decision(StrEnum):
     """What is to be done about a pause."""
 
@@ -60,7 +64,7 @@ def restore_events(pause: PauseState) -> list[NewEvent]:
 
 
 def _resumed(pause: PauseState) -> NewEvent:
-    data: dict[str, Any] = {"pause_id": pause.pause_id, "cause": "window_expired", "patch": {}}
+    data: dict[str, Any] = {"pause_id": pause.pause_id, "cause": EXPIRED, "patch": {}}
     return NewEvent("run.resumed", data)
 
 

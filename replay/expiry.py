@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
-from eventstore import NewEvent, RunClosed, RunNotFound, WrongExpectedVersion
+from eventstore import NewEvent, RecordedEvent, RunClosed, RunNotFound, WrongExpectedVersion
 from eventstore.plans import Operations, Plan
 from eventstore.timers import AFTER, HANDOVER, DueTimer, Timer, TimerChange, changes_of
 from projections.state import PauseState, RunState, fold
 from replay.context import RunContext
-from replay.decision import Decision, decide, expiry_events
+from replay.decision import EXPIRED, Decision, decide, expiry_events
 from replay.pausing import MAX_CONFLICTS, append_and_apply, load_state
+
+FROM_OUTSIDE = frozenset(
+    {"run.window_expired", "run.restored", "run.resumed", "run.patched", "signal.received"}
+)
+"""Events that reach a run without a worker of its own: they don't show that it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +35,21 @@ Effect = Decision | Handover | None
 def take_effect(
     operations: Operations, due: DueTimer, now_ms: int, handover_ms: int
 ) -> Plan[Effect]:
-    """Let a due timer take its effect, once, whoever else tries the same."""
+    """Let a due timer take its effect, once, whoever else tries the same.
+
+    Raises ``WrongExpectedVersion`` where others appended all the while; it is due again then.
+    """
     if due.timer.kind == HANDOVER:
         return (yield from _hand_over_again(operations, due))
     for _ in range(MAX_CONFLICTS):
         try:
             return (yield from _expire(operations, due, now_ms, handover_ms))
-        except WrongExpectedVersion:
-            continue
+        except WrongExpectedVersion as conflict:
+            lost = conflict
         except (RunClosed, RunNotFound):
-            break
-    yield from operations.settle(due)
-    return None
+            yield from operations.settle(due)
+            return None
+    raise lost
 
 
 def _expire(operations: Operations, due: DueTimer, now_ms: int, handover_ms: int) -> Plan[Effect]:
@@ -79,9 +89,15 @@ def _hand_over_again(operations: Operations, due: DueTimer) -> Plan[Effect]:
     events = yield from operations.load(due.timer.run_id)
     state = fold(events)
     outcome = state.outcomes.get(due.timer.ref)
-    if outcome is None or outcome.version != state.version:
+    # Another cause means that the pause id was used again since.
+    if not outcome or outcome.cause != EXPIRED or _has_worker(events[outcome.version :]):
         yield from operations.settle(due)
         return None
-    before = fold(events[:-1])
-    pause = before.pauses[due.timer.ref]
+    pause = fold(events[: outcome.version - 1]).pauses[due.timer.ref]
     return Handover(RunContext.after(state, pause), due)
+
+
+def _has_worker(later: Sequence[RecordedEvent]) -> bool:
+    """Say whether a worker has appended since; once another pause is over, that may be its own."""
+    ours = takewhile(lambda event: event.type != "run.resumed", later)
+    return any(event.type not in FROM_OUTSIDE for event in ours)

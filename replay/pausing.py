@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -52,8 +51,8 @@ def window_in_ms(window: Window) -> int | None:
     seconds = window.total_seconds() if isinstance(window, timedelta) else window
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         raise InvalidArgument(f"window must be seconds, a timedelta or None, not {window!r}")
-    if not math.isfinite(seconds) or not 0 <= seconds * 1000 <= MAX_WINDOW_MS:
-        raise InvalidArgument(f"window must be from 0 to a century, not {window!r}")
+    if not 0 <= seconds <= MAX_WINDOW_MS / 1000:  # NaN is not either
+        raise InvalidArgument(f"window must be from 0 to a century, not {window!r:.40}")
     return round(seconds * 1000)
 
 
@@ -87,7 +86,9 @@ def resume(
     actor: str | None,
 ) -> Plan[RunContext]:
     """End a pause: exactly one of all that try wins, and the others learn who did."""
-    data = {"cause": cause, "patch": patch or {}} | ({"actor": actor} if actor else {})
+    data: dict[str, Any] = {"cause": cause, "patch": {} if patch is None else patch}
+    if actor is not None:
+        data["actor"] = actor
     for _ in range(MAX_CONFLICTS):
         state = yield from load_state(operations, run_id)
         paused = open_pause(state, pause_id)

@@ -17,14 +17,16 @@ from functools import partial
 from typing import Any, NoReturn, cast
 
 import pytest
-from servers import OWN, AnyServer, MissingServerError, Server, offered, required, start
+from faults import MissingError
+from offers import offered, required, start
+from servers import OWN, AnyServer, Server
 
 from eventstore import EventStore, SyncEventStore
 
 Opener = Callable[..., AbstractAsyncContextManager[EventStore]]
 
 
-def _missing(name: str, error: MissingServerError) -> NoReturn:
+def _missing(name: str, error: MissingError) -> NoReturn:
     if name in required():
         pytest.fail(f"{name} is required, but {error}")
     pytest.skip(str(error))
@@ -39,7 +41,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[AnyServer]:
     """
     try:
         found = start(request.param)
-    except MissingServerError as error:
+    except MissingError as error:
         _missing(request.param, error)
     yield found
     found.close()
@@ -53,7 +55,7 @@ def launch() -> Iterator[Callable[..., Server]]:
     def start_one(name: str, **details: Any) -> Server:
         try:
             launched.append(Server(name, **details))
-        except MissingServerError as error:
+        except MissingError as error:
             _missing(name, error)
         return launched[-1].start()
 

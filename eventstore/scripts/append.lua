@@ -156,6 +156,9 @@ local function append_one(append)
     return {'closed', version}
   end
   if not as_expected(append.expected, version) then return {'version', version} end
+  if #append.timers > 0 or append.ends ~= '' then
+    redis.call('ZCARD', due)  -- fails here, before anything is written, if it is no sorted set
+  end
 
   if not workflow and append.workflow ~= '' then workflow = append.workflow end
   local first, first_n = tonumber(version) + 1, tail_n + 1
@@ -210,6 +213,9 @@ for i = 1, tonumber(ARGV[1]) do
   append.only_deletes = take() == '1'
   for change = 1, tonumber(take()) do append.timers[change] = take_list(3) end
   append.events = take_list(2 * tonumber(take()))
-  results[i] = append_one(append)
+  -- What one append runs into must not hide what became of the others.
+  local done, result = pcall(append_one, append)
+  if not done then result = {'error', type(result) == 'table' and result.err or result} end
+  results[i] = result
 end
 return results

@@ -28,6 +28,8 @@ from eventstore.server.stop import hang_up, shut_down
 AppendFsync = Literal["everysec", "always"]
 BUSY = "another process has been starting or stopping the embedded server all the time"
 
+SPOKE = ("loading", "busy")
+
 logger = logging.getLogger("runstore.server")
 
 
@@ -185,8 +187,8 @@ class EmbeddedServer:
         """Wait for the server to answer; start it, once, when none lives."""
         started = last = None
         while (seen := look(self._home, deadline.left_s())).state != "running":
-            if last is None or (last.state, seen.state) != ("loading", "silent"):
-                last = seen  # a last look that was cut short says less than the one before
+            if last is None or last.state not in SPOKE or seen.state != "silent":
+                last = seen  # a look that the deadline cut short says less than the one before
             if seen.state == "stopped":
                 if started is not None:
                     raise started.failure()
@@ -197,7 +199,10 @@ class EmbeddedServer:
         return seen
 
     def _exit(self, deadline: Deadline) -> None:
-        """Stop the server if nobody else uses it, while nobody can join."""
+        """Stop the server if nobody else uses it, while nobody can join.
+
+        One at a time also because two who leave at once might each see the other's lock.
+        """
         place = self._home.users_lock
         if not place.exists():
             # The folder was deleted under the server: only our open line still leads to it.
@@ -228,6 +233,7 @@ class EmbeddedServer:
 def _too_late(seen: ServerStatus, timeout_ms: int) -> StoreUnavailable:
     advice = {
         "loading": "it goes on by itself: try again, or allow more with start_timeout_ms",
+        "busy": "try again when it is done",
         "silent": "it is stopped or busy: let it go on, or end that process, and try again",
         "unreachable": "if that lasts, end that process and try again",
     }

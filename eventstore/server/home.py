@@ -113,8 +113,7 @@ def _short_socket(home: Path) -> Path:
     parent = Path(tempfile.gettempdir()).resolve() / f"runstore-{os.geteuid()}"
     parent.mkdir(mode=0o700, exist_ok=True)
     found = parent.lstat()
-    private = found.st_uid == os.geteuid() and not found.st_mode & OTHERS
-    if not stat.S_ISDIR(found.st_mode) or not private:
+    if found.st_uid != os.geteuid() or found.st_mode & OTHERS:
         # Anyone may create names in a shared folder; a socket of ours goes into none of theirs.
         raise StoreUnavailable(
             f"{parent} must be a folder that belongs to you alone (mode 700); "

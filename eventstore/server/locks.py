@@ -1,7 +1,8 @@
 """Locks between processes, and bounded waiting for them.
 
 The locks are ``flock``: the kernel drops them with the last process that has the file open, so a
-killed process leaves none behind. They belong to the opening of a file, not to the process.
+killed process leaves none behind. They belong to the opening of a file, not to the process, and
+they need a local file system.
 """
 
 from __future__ import annotations

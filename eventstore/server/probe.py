@@ -17,9 +17,9 @@ from eventstore.server.binary import ServerBinary, describe_binary
 from eventstore.server.home import ServerHome, usable
 from eventstore.server.locks import is_locked
 
-State = Literal["running", "loading", "silent", "unreachable", "stopped"]
-"""``silent``: it does not answer. ``unreachable``: it lives, but nothing listens (yet, or any
-more)."""
+State = Literal["running", "loading", "busy", "silent", "unreachable", "stopped"]
+"""``busy``: it answers that it cannot answer. ``silent``: it does not answer. ``unreachable``: it
+lives, but nothing listens, not yet or no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def look(home: ServerHome, timeout_s: float) -> ServerStatus:
     except (TimeoutError, BlockingIOError):
         return _seen(home, "silent", "it does not answer")
     except ServerRefused as refusal:
-        return _seen(home, "silent", str(refusal))
+        return _seen(home, "busy", str(refusal))
     except OSError as error:
         if is_locked(home.server_lock):
             return _seen(home, "unreachable", f"nothing listens at {home.socket} ({error})")

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from redis.exceptions import ResponseError
+
 from eventstore.appends import PreparedAppend
 from eventstore.clock import Monotonic
 from eventstore.commands import AppendOutcome, Command, append_batch
-from eventstore.errors import OutcomeUnknown, RunStoreError
+from eventstore.errors import OutcomeUnknown, RunStoreError, ServerRefused
 from eventstore.keys import Keys
 from eventstore.settings import Settings
 from eventstore.transport.durability import Durability
@@ -118,14 +120,14 @@ class AppendQueue:
     def _settle_each(
         self, tickets: Sequence[Ticket], outcomes: Sequence[AppendOutcome], confirmed: Any
     ) -> list[Ticket]:
-        again = []
+        again: list[Ticket] = []
         for ticket, outcome in zip(tickets, outcomes, strict=True):
-            reply = getattr(outcome, "reply", None)
-            passing = RuntimeError(reply) if isinstance(reply, str) else None
-            if passing and is_not_now(passing):
-                again += self._expire([ticket], passing)
-            else:
+            if not isinstance(outcome, ServerRefused):
                 ticket.settle(self._durability.judge(outcome, confirmed))
+            elif is_not_now(refusal := ResponseError(outcome.reply)):
+                again += self._expire([ticket], refusal)
+            else:
+                ticket.settle(refusal_of(refusal))
         return again
 
     def lost(self, batch: Sequence[Ticket], loss: ConnectionLost) -> list[Ticket]:

@@ -26,7 +26,7 @@ _CODES: dict[type[Exception], str] = {
 }
 
 
-class ConnectionLost(Exception):  # noqa: N818 - a state of the line, never shown to users
+class ConnectionLost(Exception):   # a state of the line, never shown to users
     """The line broke. ``sent`` says whether the server may have seen the calls."""
 
     def __init__(self, cause: Exception, *, sent: bool) -> None:

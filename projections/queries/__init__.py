@@ -1,12 +1,15 @@
 """Questions to the read side. Every page has a bound, every value is a parameter."""
 
 from projections.queries.page import Page
-from projections.queries.pauses import Pause, Pauses
-from projections.queries.runs import Run, RunDetails, Runs
-from projections.queries.spans import Span
+from projections.queries.pauses import Checkpoint, Pause, Pauses
+from projections.queries.run import Node, Run, RunDetails
+from projections.queries.runs import Runs, Totals
+from projections.queries.spans import Span, spans_of
 from projections.queries.timeline import Timeline, TimelineEntry
 
 __all__ = [
+    "Checkpoint",
+    "Node",
     "Page",
     "Pause",
     "Pauses",
@@ -16,4 +19,6 @@ __all__ = [
     "Span",
     "Timeline",
     "TimelineEntry",
+    "Totals",
+    "spans_of",
 ]

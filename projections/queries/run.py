@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -71,11 +71,28 @@ def make_run(
 
 
 @dataclass(frozen=True, slots=True)
-class RunDetails:
-    """One run with all that its events say: ``fold`` is the state they add up to."""
+class RunDetails(Run):
+    """One run with what it works on; ``run_state`` is all that its events add up to."""
 
-    run: Run
-    fold: RunState
+    state: dict[str, Any]
+    input: Any
+    output: Any
+    error: dict[str, Any] | None
+    reason: str | None
+    run_state: RunState
+
+
+def make_details(run: Run, fold: RunState) -> RunDetails:
+    """Put a run's row and its fold together."""
+    return RunDetails(
+        **{field.name: getattr(run, field.name) for field in fields(run)},
+        state=fold.state,
+        input=fold.input,
+        output=fold.output,
+        error=fold.error,
+        reason=fold.reason,
+        run_state=fold,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +110,7 @@ class Node:
     error: dict[str, Any] | None
 
 
-NODE_COLUMNS = (
-    "node_id, label, status, attempts, queued_ms, started_ms, ended_ms, output, error"
-)
+NODE_COLUMNS = "node_id, label, status, attempts, queued_ms, started_ms, ended_ms, output, error"
 
 
 def make_node(

@@ -1,0 +1,177 @@
+"""How one member takes a group's events: each at least once, in the order of the log.
+
+XREADGROUP is not safe to repeat: a reply that is lost leaves its events pending for a member
+that never saw them. So each exchange asks first for what this member has already been given
+beyond the last event that arrived, and only then for new events. That shows exactly what got
+lost, before anything later, however often the exchange is sent. Waiting at the end of the log is
+left to a plain XREAD, which gives nothing away and can be cut short at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from eventstore.commands import Command, tail
+from eventstore.errors import HistoryGap, LogRegressed, ServerRefused
+from eventstore.events import Position, RecordedEvent
+from eventstore.groups import commands
+from eventstore.groups.commands import Membership, Pages
+from eventstore.groups.joining import vanished
+from eventstore.plans import Operations, Plan, Wait
+
+_PENDING_PAGE = 200
+
+
+class Intake:
+    """What one member has been given of each partition, and the plans that go on from there.
+
+    ``served`` says how far the group was served when the member joined; ``each`` bounds the
+    events that one exchange takes of each partition.
+    """
+
+    def __init__(
+        self, operations: Operations, who: Membership, served: Mapping[int, Position], each: int
+    ) -> None:
+        self._operations = operations
+        self._who = who
+        self._each = each
+        self._arrived = {partition: Position(partition, 0, 0) for partition in served}
+        self._reached = dict(served)
+        self._behind = False
+
+    def take(
+        self, handled: Sequence[Position] = (), *, check_end: bool = False
+    ) -> Plan[list[RecordedEvent]]:
+        """Acknowledge what was handled and take what comes next; empty at the log's end.
+
+        With ``check_end`` it also reads where the log ends. Raises ``LogRegressed``,
+        ``HistoryGap``, ``CorruptEvent`` and ``UnknownGroup``.
+        """
+        step = self._acknowledgements(handled)
+        tails = [tail(self._who.keys, p) for p in self._reached] if check_end else []
+        reads = [self._read_own()] if self._behind else [self._read_own(), self._read_new()]
+        try:
+            replies = yield [*step, *tails, *reads]
+        except ServerRefused as error:
+            if not str(getattr(error, "reply", "")).startswith("NOGROUP"):
+                raise
+            raise (yield from vanished(self._operations, self._who.group, self._reached)) from error
+        own, *new = replies[len(step) + len(tails) :]
+        self._check_tails(replies[len(step) : len(step) + len(tails)])
+        events = self._of_own(own)
+        for pages in new:
+            events += self._of_new(pages, own)
+        return events
+
+    def acknowledge(self, handled: Sequence[Position]) -> Plan[None]:
+        """Acknowledge what was handled."""
+        yield self._acknowledgements(handled)
+
+    def leave(self, handled: Sequence[Position]) -> Plan[None]:
+        """Acknowledge what was handled, and take this member off the list of members."""
+        yield [*self._acknowledgements(handled), commands.leave(self._who)]
+
+    def beat(self, silent_ms: int) -> Plan[frozenset[str]]:
+        """Report this member as alive; give who else was heard of within ``silent_ms``."""
+        (alive,) = yield [commands.beat(self._who, silent_ms)]
+        return alive  # type: ignore[no-any-return]
+
+    def _acknowledgements(self, handled: Sequence[Position]) -> list[Command[Any]]:
+        ordered = sorted(handled)
+        return [
+            commands.acknowledge(self._who, partition, list(positions))
+            for partition, positions in groupby(ordered, key=lambda position: position.partition)
+        ]
+
+    def wait(self) -> Plan[bool]:
+        """Wait at the log's end, once ``take`` with ``check_end`` found nothing more."""
+        block_ms = self._operations.settings.block_ms
+        news = yield Wait(commands.wait_for_news(self._who.keys, self._reached, block_ms))
+        return bool(news)
+
+    def recover(
+        self, idle_ms: int, alive: frozenset[str], held: set[Position], limit: int
+    ) -> Plan[list[RecordedEvent]]:
+        """Take up to ``limit`` events that nobody is handling, each partition in order.
+
+        These are pending for ``idle_ms`` or more, for members that are not alive, or for this
+        one, which does not hold them: replies that were lost. Raises ``HistoryGap`` for an event
+        that left the log unhandled.
+        """
+        waiting: dict[int, Position | None] = dict.fromkeys(self._reached)
+        stale: list[Position] = []
+        while waiting and len(stale) < limit:
+            pages = yield [
+                commands.idle_pending(self._who, partition, idle_ms, after, _PENDING_PAGE)
+                for partition, after in waiting.items()
+            ]
+            for page in pages:
+                stale += [one.position for one in page if self._is_stale(one, alive, held)]
+            full = [page[-1].position for page in pages if len(page) == _PENDING_PAGE]
+            waiting = {position.partition: position for position in full}
+        return (yield from self._claim(idle_ms, stale[:limit]))
+
+    def _is_stale(
+        self, pending: commands.Pending, alive: frozenset[str], held: set[Position]
+    ) -> bool:
+        if pending.member == self._who.member:
+            return pending.position not in held
+        return pending.member not in alive
+
+    def _claim(self, idle_ms: int, stale: list[Position]) -> Plan[list[RecordedEvent]]:
+        if not stale:
+            return []
+        pages = yield [
+            commands.claim(self._who, self._operations.decoder, p, idle_ms, list(positions))
+            for p, positions in groupby(sorted(stale), key=lambda position: position.partition)
+        ]
+        return [event for page in pages for event in page]
+
+    def _read_own(self) -> Command[Pages]:
+        return commands.read_own(self._who, self._operations.decoder, self._arrived, self._each)
+
+    def _read_new(self) -> Command[Pages]:
+        return commands.read_new(self._who, self._operations.decoder, self._reached, self._each)
+
+    def _of_own(self, pages: Pages) -> list[RecordedEvent]:
+        events: list[RecordedEvent] = []
+        for partition, page in pages.items():
+            if page:
+                events += page
+                self._note_arrival(page[-1].position)
+        self._behind = any(len(page) == self._each for page in pages.values())
+        return events
+
+    def _of_new(self, pages: Pages, own: Pages) -> list[RecordedEvent]:
+        events: list[RecordedEvent] = []
+        for partition, page in pages.items():
+            if len(own.get(partition, ())) == self._each:
+                continue  # more of the member's own comes first; this page is then part of it
+            self._check_page(page)
+            events += page
+            self._note_arrival(page[-1].position)
+        return events
+
+    def _note_arrival(self, last: Position) -> None:
+        self._arrived[last.partition] = last
+        self._reached[last.partition] = max(self._reached[last.partition], last)
+
+    def _check_page(self, page: Sequence[RecordedEvent]) -> None:
+        """Check a page of new events, which lay side by side in the log."""
+        first, last = page[0].position, page[-1].position
+        reached = self._reached[first.partition]
+        where = self._who.place(first.partition)
+        if last > reached and last.n <= reached.n:
+            raise LogRegressed(where, reached, last)
+        if last.n - first.n != len(page) - 1:
+            raise HistoryGap(where, f"{last.n - first.n + 1} entries up to {last}", len(page))
+
+    def _check_tails(self, tails: Sequence[Position]) -> None:
+        for end in tails:
+            if end < self._reached[end.partition]:
+                raise LogRegressed(
+                    self._who.place(end.partition), self._reached[end.partition], end
+                )
+            self._reached[end.partition] = end

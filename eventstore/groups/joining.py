@@ -1,0 +1,79 @@
+"""Becoming a member of a group, and making the group where that is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.commands import Command, server_time
+from eventstore.errors import LogRegressed, UnknownGroup
+from eventstore.events import Position
+from eventstore.groups import commands
+from eventstore.groups.start import Start, starting_positions
+from eventstore.plans import Operations, Plan
+
+
+def join(
+    operations: Operations, group: str, start: Start, *, create: bool
+) -> Plan[dict[int, Position]]:
+    """Find a group and give how far it was served; with ``create``, make a missing one.
+
+    ``start`` counts only for a group that is made here. Raises ``UnknownGroup``,
+    ``LogRegressed`` when the log ends before a place that the group was served to, and
+    ``InvalidArgument`` for a start that the log does not have.
+    """
+    (registered,) = yield [commands.read_registration(operations.keys, group)]
+    if registered is None:
+        if not create:
+            raise (yield from unknown_group(operations, group))
+        yield from _create(operations, group, start)
+    served: list[Position | None] = yield [
+        commands.find_group(operations.keys, partition, group)
+        for partition in range(operations.keys.partitions)
+    ]
+    return (yield from _checked(operations, group, served))
+
+
+def _create(operations: Operations, group: str, start: Start) -> Plan[None]:
+    """Make the group on every partition, then register it: only what is whole is known."""
+    tails = yield from operations.tails()
+    positions = starting_positions(start, tails)
+    (created_ms,) = yield [server_time()]
+    yield [
+        commands.find_group(operations.keys, partition, group, create_at=position)
+        for partition, position in positions.items()
+    ]
+    settings: dict[str, Any] = {
+        "start": start if isinstance(start, str) else "position",
+        "positions": [str(positions[partition]) for partition in sorted(positions)],
+        "created_ms": created_ms,
+    }
+    yield [commands.register(operations.keys, group, settings)]
+
+
+def _checked(
+    operations: Operations, group: str, served: list[Position | None]
+) -> Plan[dict[int, Position]]:
+    """Check that no partition lost the group, and none ends before what it was served."""
+    if any(position is None for position in served):
+        raise (yield from unknown_group(operations, group))
+    known = {position.partition: position for position in served if position is not None}
+    yield from operations.check_tails(known)
+    return known
+
+
+def unknown_group(operations: Operations, group: str) -> Plan[UnknownGroup]:
+    """Make the error that names the groups there are."""
+    (names,) = yield [commands.group_names(operations.keys)]
+    return UnknownGroup(group, [name for name in names if name != group])
+
+
+def vanished(
+    operations: Operations, group: str, reached: dict[int, Position]
+) -> Plan[LogRegressed | UnknownGroup]:
+    """Say what became of a group that the server no longer has: a loss, or a deletion."""
+    tails: Command[Any]
+    try:
+        yield from operations.check_tails(reached)
+    except LogRegressed as error:
+        return error
+    return (yield from unknown_group(operations, group))

@@ -1,0 +1,159 @@
+"""Questions about runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from eventstore.errors import InvalidArgument, RunNotFound
+from projections.labels import label_value
+from projections.queries.base import Listing, Order, Queries
+from projections.queries.conditions import Conditions, check_text, maybe_moment
+from projections.queries.page import Page
+from projections.queries.run import (
+    NODE_COLUMNS,
+    RUN_COLUMNS,
+    Node,
+    Run,
+    RunDetails,
+    make_details,
+    make_node,
+    make_run,
+)
+from projections.state import RunState
+
+STATUSES = ("pending", "running", "paused", "completed", "failed", "aborted")
+
+_COLUMNS = {
+    "created": "created_ms",
+    "updated": "updated_ms",
+    "ended": "ended_ms",
+    "events": "version",
+}
+ORDERS = {
+    sign + name: Order((column, "run_id"), (int, str), descending=bool(sign))
+    for name, column in _COLUMNS.items()
+    for sign in ("", "-")
+}
+"""The orders of ``list_runs``; a minus means downwards: latest or most first."""
+
+_RUNS = Listing("runs", RUN_COLUMNS, make_run)
+_HAS_LABEL = "run_id IN (SELECT run_id FROM run_labels WHERE name = ? AND value = ?)"
+_TOTALS = """
+SELECT (SELECT count(*) FROM runs),
+       (SELECT coalesce(sum(events), 0) FROM event_types),
+       (SELECT count(*) FROM pauses),
+       (SELECT min(created_ms) FROM runs),
+       (SELECT max(updated_ms) FROM runs)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much the database holds, and from when to when."""
+
+    runs: int
+    events: int
+    pauses: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class Runs(Queries):
+    """What runs there are, how they stand, what is in them."""
+
+    projection = "runs"
+
+    def list_runs(
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: str | Iterable[str] | None = None,
+        labels: Mapping[str, Any] | None = None,
+        parent: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        updated_after: datetime | None = None,
+        updated_before: datetime | None = None,
+        ended_after: datetime | None = None,
+        ended_before: datetime | None = None,
+        order: str = "-created",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Run]:
+        """List the runs that meet all filters, ``limit`` of 1 to 1,000 a page.
+
+        ``status`` is one or several; ``labels`` are exact JSON values. Times need a zone:
+        ``…_after`` includes its moment, ``…_before`` does not. Ordered by ``ended``, only ended
+        runs are listed. Raises ``InvalidArgument`` for a value, order or cursor it cannot take.
+        """
+        conditions = Conditions()
+        conditions.equal("workflow_id", workflow_id)
+        conditions.among("status", status, STATUSES)
+        conditions.equal("parent", parent)
+        for name, value in (labels or {}).items():
+            conditions.add(_HAS_LABEL, check_text("label", name), _label(value))
+        conditions.between("created_ms", created_after, created_before)
+        conditions.between("updated_ms", updated_after, updated_before)
+        conditions.between("ended_ms", ended_after, ended_before)
+        if order not in ORDERS:
+            raise InvalidArgument(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
+        if order.endswith("ended"):
+            conditions.add("ended_ms IS NOT NULL")
+        return self._page(_RUNS, conditions, ORDERS[order], limit, cursor)
+
+    def get_run(self, run_id: str) -> RunDetails:
+        """Give one run with its state, input and output. Raises ``RunNotFound``."""
+        rows = self._rows(
+            f"SELECT snapshot, {RUN_COLUMNS} FROM runs WHERE run_id = ?",
+            check_text("run_id", run_id),
+        )
+        if not rows:
+            raise RunNotFound(run_id)
+        snapshot, *columns = rows[0]
+        return make_details(make_run(*columns), RunState.from_json(snapshot))
+
+    def nodes(self, run_id: str) -> list[Node]:
+        """Give a run's nodes in the order of their first event. Raises ``RunNotFound``."""
+        rows = self._rows(
+            f"SELECT {NODE_COLUMNS} FROM nodes WHERE run_id = ? ORDER BY first_version",
+            check_text("run_id", run_id),
+        )
+        if not rows:
+            self._check_exists(run_id)
+        return [make_node(*row) for row in rows]
+
+    def counts_by_status(self) -> dict[str, int]:
+        """Count the runs of each status that has any."""
+        return dict(self._rows("SELECT status, count(*) FROM runs GROUP BY status ORDER BY status"))
+
+    def workflow_ids(self) -> list[str]:
+        """Give the workflows that have runs, sorted."""
+        rows = self._rows(
+            "SELECT DISTINCT workflow_id FROM runs "
+            "WHERE workflow_id IS NOT NULL ORDER BY workflow_id"
+        )
+        return [workflow_id for (workflow_id,) in rows]
+
+    def longest_run(self) -> Run | None:
+        """Give the run with the most events; None if there is no run."""
+        page = self.list_runs(order="-events", limit=1)
+        return page.items[0] if page.items else None
+
+    def totals(self) -> Totals:
+        """Count runs, events and pauses, and say from when to when they are."""
+        runs, events, pauses, first_ms, last_ms = self._rows(_TOTALS)[0]
+        return Totals(runs, events, pauses, maybe_moment(first_ms), maybe_moment(last_ms))
+
+    def _check_exists(self, run_id: str) -> None:
+        if not self._rows("SELECT 1 FROM runs WHERE run_id = ?", run_id):
+            raise RunNotFound(run_id)
+
+
+def _label(value: Any) -> str:
+    try:
+        return label_value(value)
+    except TypeError as error:
+        raise InvalidArgument(f"a label's value must be JSON: {error}") from None

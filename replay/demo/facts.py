@@ -1,0 +1,93 @@
+"""What became of a demo, checked against what was planned, from the log itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from eventstore import RecordedEvent, SyncEventStore, WaitTimeout
+from projections import Database, RunState, Runs, fold, wait_for
+from replay.demo.orders import Order
+
+CATCH_UP_WITHIN_S = 5.0
+
+
+@dataclass(slots=True)
+class Facts:
+    """The outcome; ``differs`` says in words what is not as it should be."""
+
+    folder: str
+    demo: str
+    seconds: float = 0.0
+    events: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    killed: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as planned."""
+        return not self.differs
+
+    def as_json(self) -> dict[str, Any]:
+        """Give everything as plain data."""
+        return {"ok": self.ok, **asdict(self)}
+
+
+def check(
+    facts: Facts, store: SyncEventStore, database: Database, placed: dict[str, Order]
+) -> None:
+    """Fill in what the log and the read side say, and where that is not as planned."""
+    try:
+        wait_for(database, store.tails().values(), CATCH_UP_WITHIN_S)
+    except WaitTimeout as late:
+        facts.differs.append(f"the projector is behind: {late}")
+    rows = Runs(database)
+    for run_id, order in placed.items():
+        events = store.load(run_id)
+        state = fold(events)
+        facts.events += len(events)
+        facts.runs[run_id] = _told(order, events, state)
+        row = rows.get_run(run_id)
+        problems = [*_problems(order, events, state)]
+        if (row.status, row.version) != (state.status, state.version):
+            problems.append(f"the read side has {row.status} at version {row.version}")
+        facts.differs += [f"{run_id} ({order.story.title}): {problem}" for problem in problems]
+        if _count(events, "run.recovered"):
+            facts.recovered.append(run_id)
+    facts.counts = dict(Counter(told["status"] for told in facts.runs.values()))
+
+
+def _told(order: Order, events: list[RecordedEvent], state: RunState) -> dict[str, Any]:
+    return {
+        "story": order.story.title,
+        "status": state.status,
+        "planned": order.story.ends,
+        "events": len(events),
+        "restored": _count(events, "run.restored"),
+        "recovered": _count(events, "run.recovered"),
+        "pauses_ended_by": [outcome.cause for outcome in state.outcomes.values()],
+    }
+
+
+def _problems(order: Order, events: list[RecordedEvent], state: RunState) -> Iterator[str]:
+    story = order.story
+    if state.status != story.ends:
+        yield f"is {state.status}, should be {story.ends}"
+    if [event.version for event in events] != list(range(1, len(events) + 1)):
+        yield "its versions have a gap"
+    if (restored := _count(events, "run.restored")) != story.restored:
+        yield f"was restored {restored} times, should be {int(story.restored)}"
+    if [o.cause for o in state.outcomes.values()] != ([story.cause] if story.cause else []):
+        yield f"its pause ended otherwise than by {story.cause}"
+    done = Counter(e.data["node_id"] for e in events if e.type == "node.completed")
+    for node_id in (node_id for node_id, times in done.items() if times > 1):
+        yield f"node {node_id} was done {done[node_id]} times"
+
+
+def _count(events: list[RecordedEvent], kind: str) -> int:
+    return sum(event.type == kind for event in events)

@@ -1,0 +1,28 @@
+"""The projector: ``python -m replay.demo.projector FOLDER DATABASE``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from eventstore import SyncEventStore
+from projections import Projector, open_database
+from replay.demo.parent import when_parent_ends
+
+LOOK_EVERY_MS = 200
+
+
+def project(folder: str, path: str) -> None:
+    """Write rows for whatever happens until the parent process ends or says so."""
+    stop = threading.Event()
+    when_parent_ends(stop.set)
+    with (
+        SyncEventStore.open(folder=folder, partitions=None) as store,
+        open_database(path) as database,
+        Projector(store, database, block_ms=LOOK_EVERY_MS) as projector,
+    ):
+        projector.run(stop)
+
+
+if __name__ == "__main__":
+    project(*sys.argv[1:3])

@@ -1,0 +1,86 @@
+"""A file of lines, plain or gzip, that is read more than once."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Self, cast
+
+from eventstore.errors import ImportFailed
+from replay.jsonl import MAX_LINE_BYTES
+
+Source = str | os.PathLike[str] | BinaryIO
+"""A path, or a file that is open for reading bytes."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class EventFile:
+    """The lines of a source. What cannot be read twice, like a pipe, is kept on disk meanwhile."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._start = file.tell()
+        self.size_bytes = file.seek(0, os.SEEK_END) - self._start
+
+    @classmethod
+    @contextmanager
+    def open(cls, source: Source) -> Iterator[Self]:
+        """Open a source; a file that was open before is left open. Raises ``OSError``."""
+        if isinstance(source, (str, os.PathLike)):
+            with Path(source).open("rb") as opened, cls.open(opened) as lines:
+                yield lines
+        elif source.seekable():
+            yield cls(source)
+        else:
+            with tempfile.TemporaryFile() as kept:
+                shutil.copyfileobj(source, kept)
+                kept.seek(0)
+                yield cls(cast("BinaryIO", kept))
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of the source, as it is stored, the current reading has taken."""
+        return self._file.tell() - self._start
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Read from the start: each line that is not blank, with its number from 1 on.
+
+        A line over ``MAX_LINE_BYTES`` comes cut, one byte longer than that. Raises
+        ``ImportFailed`` at the end of what can be read of a damaged gzip file.
+        """
+        number = 0
+        try:
+            with self._plain() as file:
+                while raw := file.readline(MAX_LINE_BYTES + 1):
+                    number += 1
+                    if len(raw) > MAX_LINE_BYTES:
+                        _skip_to_end(file, raw)
+                    if raw.strip():
+                        yield number, raw
+        except EOFError:
+            raise ImportFailed(number + 1, "the gzip file is cut off here") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise ImportFailed(number + 1, f"the gzip file is damaged here ({error})") from None
+
+    @contextmanager
+    def _plain(self) -> Iterator[BinaryIO]:
+        self._file.seek(self._start)
+        zipped = self._file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        self._file.seek(self._start)
+        if not zipped:
+            yield self._file
+            return
+        with gzip.GzipFile(fileobj=self._file) as file:
+            yield cast("BinaryIO", file)
+
+
+def _skip_to_end(file: BinaryIO, raw: bytes) -> None:
+    while raw and not raw.endswith(b"\n"):
+        raw = file.readline(MAX_LINE_BYTES)
