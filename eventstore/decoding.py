@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,23 +24,24 @@ class Decoder:
         self, run_id: str, partition: int, entry_id: bytes, fields: list[bytes]
     ) -> RecordedEvent:
         """Read an entry of a run stream. Raises ``CorruptEvent``."""
-        version = int(entry_id[: entry_id.index(b"-")])
+        version = entry_id[: entry_id.index(b"-")]
         try:
-            _, encoded, _, checksum, _, place, _, _, *rest = fields
+            _, encoded, _, checksum, _, place, _, append_id, *rest = fields
+            _verify(encoded, checksum, run_id.encode(), version, place, append_id, rest)
             position = Position.at_entry(partition, place)
-        except ValueError:
-            raise CorruptEvent(f"version {version} of run {run_id!r}", "unknown fields") from None
-        return self._event(run_id, version, position, encoded, checksum, rest)
+        except ValueError as error:
+            raise CorruptEvent(f"version {int(version)} of run {run_id!r}", str(error)) from None
+        return self._event(run_id, int(version), position, encoded, rest)
 
     def log_entry(self, partition: int, entry_id: bytes, fields: list[bytes]) -> RecordedEvent:
         """Read an entry of the log. Raises ``CorruptEvent``."""
         position = Position.at_entry(partition, entry_id)
         try:
-            _, run_id, _, version, _, encoded, _, checksum, _, _, *rest = fields
-            run, number = run_id.decode(), int(version)
-        except ValueError:
-            raise CorruptEvent(str(position), "unknown fields") from None
-        return self._event(run, number, position, encoded, checksum, rest)
+            _, run_id, _, version, _, encoded, _, checksum, _, append_id, *rest = fields
+            _verify(encoded, checksum, run_id, version, entry_id, append_id, rest)
+        except ValueError as error:
+            raise CorruptEvent(str(position), str(error)) from None
+        return self._event(run_id.decode(), int(version), position, encoded, rest)
 
     def recorded(
         self, events: Sequence[NewEvent], result: AppendResult, workflow_id: str | None
@@ -48,7 +50,7 @@ class Decoder:
         rest = [b"w", workflow_id.encode()] if workflow_id is not None else []
         versions = range(result.first_version, result.last_version + 1)
         return [
-            self._event(result.run_id, version, position, event.encoded, None, rest)
+            self._event(result.run_id, version, position, event.encoded, rest)
             for event, version, position in zip(events, versions, result.positions, strict=True)
         ]
 
@@ -58,13 +60,8 @@ class Decoder:
         version: int,
         position: Position,
         encoded: bytes,
-        checksum: bytes | None,
         rest: list[bytes],
     ) -> RecordedEvent:
-        if checksum is not None and b"%08x" % zlib.crc32(encoded) != checksum:
-            raise CorruptEvent(
-                f"version {version} of run {run_id!r} ({position})", "the checksum does not fit"
-            )
         try:
             stored = orjson.loads(encoded)
             data, event_type = stored["data"], stored["type"]
@@ -96,3 +93,20 @@ class Decoder:
             recorded_at,
             position,
         )
+
+
+def _verify(
+    encoded: bytes,
+    checksum: bytes,
+    run_id: bytes,
+    version: bytes,
+    place: bytes,
+    append_id: bytes,
+    rest: list[bytes],
+) -> None:
+    """Raise ``ValueError`` unless the checksum fits; ``append.lua`` says what it covers."""
+    covered = (b"%08x" % zlib.crc32(encoded), run_id, version, place, append_id)
+    workflow_id = rest[1] if rest else b""
+    sha = hashlib.sha1(b"\n".join((*covered, workflow_id)), usedforsecurity=False)
+    if sha.hexdigest()[:8].encode() != checksum:
+        raise ValueError("the checksum does not fit")

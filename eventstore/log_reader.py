@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping
 
-from eventstore import commands
 from eventstore.errors import HistoryGap, InvalidArgument
 from eventstore.events import Position, RecordedEvent
-from eventstore.plans import Operations, Plan, check_order
+from eventstore.plans import Operations, Plan
 
 After = Position | Mapping[int, Position] | None
 
@@ -55,15 +54,12 @@ class LogReader:
         empty = {p: self._reached[p] for p in self._open(ends) if not self._ready[p]}
         if not empty:
             return
-        operations = self._operations
-        size = operations.settings.page_events
-        (pages,) = yield [commands.log_page(operations.keys, operations.decoder, empty, size)]
-        for partition, at in empty.items():
-            page = pages.get(partition, [])
+        size = self._operations.settings.page_events
+        pages = yield from self._operations.log_pages(empty, size)
+        for partition, page in pages.items():
             if not page:
-                raise HistoryGap(f"partition {partition}", f"entry {at.n + 1}", "nothing")
-            if at.n or not at.ms:
-                check_order(page, at)
+                after = self._reached[partition]
+                raise HistoryGap(f"partition {partition}", f"entry {after.n + 1}", "nothing")
             self._ready[partition].extend(e for e in page if e.position <= ends[partition])
             self._reached[partition] = min(page[-1].position, ends[partition])
 

@@ -82,17 +82,32 @@ class Operations:
         check_count("limit", limit)
         start = {p: after.get(p, Position(p, 0, 0)) for p in range(self.keys.partitions)}
         each = -(-limit // self.keys.partitions)
-        pages = (yield [commands.log_page(self.keys, self.decoder, start, each)])[0]
-        if not pages and block_ms is not None:
-            waiting = commands.log_page(self.keys, self.decoder, start, each, block_ms)
-            pages = yield Wait(waiting)
-        if not pages:
-            yield from self.check_tails(start)
-        events: list[RecordedEvent] = []
-        for partition, page in pages.items():
-            check_order(page, start[partition])
-            events += page
-        return events[:limit]
+        pages = yield from self.log_pages(start, each)
+        if not any(pages.values()) and block_ms is not None:
+            found = yield Wait(commands.log_page(self.keys, self.decoder, start, each, block_ms))
+            pages = {p: check_order(page, start[p]) for p, page in found.items()}
+        return [event for page in pages.values() for event in page][:limit]
+
+    def log_pages(
+        self, after: Mapping[int, Position], limit: int
+    ) -> Plan[dict[int, list[RecordedEvent]]]:
+        """Read up to ``limit`` events of each partition after a position, and skip nothing.
+
+        What was read last is read again with it: when it is gone, the server lost it, and what
+        replaced it may stand before it (``LogRegressed``).
+        """
+        anchors = {p: Position(p, at.ms, max(at.n - 1, 0)) for p, at in after.items()}
+        (found,) = yield [commands.log_page(self.keys, self.decoder, anchors, limit + 1)]
+        pages = {}
+        for partition, at in after.items():
+            page = found.get(partition, [])
+            if at.n:
+                if not page or page[0].position != at:
+                    ends = page[0].position if page else "an earlier entry"
+                    raise LogRegressed(f"partition {partition}", at, ends)
+                page = page[1:]
+            pages[partition] = check_order(page[:limit], at)
+        return pages
 
     def check_tails(self, reached: Mapping[int, Position]) -> Plan[None]:
         """Raise ``LogRegressed`` if a log ends before a position that was reached."""
@@ -220,15 +235,18 @@ class RunReader:
         return HistoryGap(f"run {self._run_id!r}", f"version {self._next}", found)
 
 
-def check_order(page: Sequence[RecordedEvent], after: Position) -> None:
-    """Check that ``n`` rises by one. Raises ``HistoryGap`` or ``LogRegressed``."""
-    expected = after.n + 1
+def check_order(page: list[RecordedEvent], after: Position) -> list[RecordedEvent]:
+    """Give the page back if ``n`` rises by one. Raises ``HistoryGap`` or ``LogRegressed``."""
+    # A position with a time and no n says from when to read; its first entry may be any.
+    from_time = after.ms and not after.n and page
+    expected = page[0].position.n if from_time else after.n + 1
     for event in page:
         if event.position.n < expected:
             raise LogRegressed(f"partition {after.partition}", after, event.position)
         if event.position.n > expected:
             raise HistoryGap(f"partition {after.partition}", f"entry {expected}", event.position)
         expected += 1
+    return page
 
 
 def check_count(name: str, value: int, least: int = 1) -> None:

@@ -11,6 +11,8 @@ from eventstore.clock import Monotonic, monotonic
 from eventstore.errors import InvalidArgument, RunClosed, RunStoreError, WaitTimeout
 from eventstore.events import DELETED, ENDS, Position, RecordedEvent, check_run_id
 
+CANCEL_AGAIN_S = 0.05
+
 Until = int | str | Sequence[str] | Callable[[RecordedEvent], bool]
 
 
@@ -113,8 +115,7 @@ class Watch:
         try:
             reached = await self._tails()
             self._begun.set()
-            # Python 3.11 may swallow a cancellation that meets a reply, so it is asked for as well.
-            while self._reader is asyncio.current_task():
+            while True:
                 for event in await self._follow(reached):
                     reached[event.position.partition] = event.position
                     for changed in self._waiters.get(event.run_id, ()):
@@ -128,6 +129,7 @@ class Watch:
     async def close(self) -> None:
         """Stop reading."""
         reader, self._reader = self._reader, None
-        if reader is not None:
+        while reader is not None and not reader.done():
+            # Python 3.11 may swallow a cancellation that meets a reply: then ask again.
             reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            await asyncio.wait([reader], timeout=CANCEL_AGAIN_S)

@@ -24,6 +24,7 @@ from projections.queries import (
     Totals,
     spans_of,
 )
+from projections.runs import RunProjection
 from projections.state import (
     CallState,
     NodeState,
@@ -34,6 +35,7 @@ from projections.state import (
     fold,
 )
 from projections.status import ProjectionStatus, projection_status
+from projections.timelines import TimelineProjection
 
 __all__ = [
     "BUILT_IN",
@@ -52,12 +54,14 @@ __all__ = [
     "Projector",
     "Run",
     "RunDetails",
+    "RunProjection",
     "RunState",
     "Runs",
     "SignalState",
     "Span",
     "Timeline",
     "TimelineEntry",
+    "TimelineProjection",
     "Totals",
     "Transaction",
     "fold",

@@ -67,8 +67,8 @@ class Database:
         """Write: commit when the block ends, roll back when it raises.
 
         Raises ``ServerRefused`` when the disk is full or the database was opened to be read
-        only, ``StoreUnavailable`` after ``close``, or when another process goes on writing for
-        longer than ``busy_timeout_ms``.
+        only, ``StoreUnavailable`` when another process goes on writing for longer than
+        ``busy_timeout_ms``, ``InvalidArgument`` after ``close``.
         """
         with self._writing:
             writer = self._open_writer()
@@ -87,8 +87,8 @@ class Database:
     def snapshot(self) -> Iterator[Transaction]:
         """Read: all statements of the block see one and the same commit.
 
-        Raises ``StoreUnavailable`` after ``close``, or when every reader stays in use for longer
-        than ``busy_timeout_ms``.
+        Raises ``StoreUnavailable`` when every reader stays in use for longer than
+        ``busy_timeout_ms``, ``InvalidArgument`` after ``close``.
         """
         reader = self._take_reader()
         try:
@@ -116,14 +116,14 @@ class Database:
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._closed:
-            raise StoreUnavailable(f"database {self.path} is closed; open it again")
+            raise InvalidArgument(f"database {self.path} is closed; open it again")
         if self._writer is None:
             raise ServerRefused(f"database {self.path} was opened to be read only")
         return self._writer
 
     def _take_reader(self) -> sqlite3.Connection:
         if self._closed:
-            raise StoreUnavailable(f"database {self.path} is closed; open it again")
+            raise InvalidArgument(f"database {self.path} is closed; open it again")
         try:
             reader = self._readers.get(timeout=self._busy_timeout_ms / 1_000)
         except Empty:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,14 +24,15 @@ class Migration:
     script: str
 
 
-def migrations() -> list[Migration]:
+@cache
+def migrations() -> tuple[Migration, ...]:
     """Give the steps that come with this code, in order."""
     scripts = (files("projections") / "schema").iterdir()
     named = sorted((script.name, script) for script in scripts if script.name.endswith(".sql"))
-    return [
+    return tuple(
         Migration(int(name.partition("_")[0]), name, script.read_text("utf-8"))
         for name, script in named
-    ]
+    )
 
 
 def check_database(connection: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 from eventstore import NewEvent
 from projections.state import PauseState
 
-
 EXPIRED = "window_expired"
 """The cause of a resume by the end of the window."""
 

@@ -7,11 +7,11 @@ import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from eventstore import EventStore, InvalidArgument, SyncEventStore
-from eventstore.clock import to_ms
+from eventstore.clock import monotonic, to_ms
 from eventstore.commands import server_time
 from eventstore.plans import Operations, Plan
 from eventstore.timers import DueTimer
@@ -25,6 +25,7 @@ DEFAULT_IDLE_MS = 200
 DEFAULT_BATCH_RUNS = 100
 DEFAULT_CONCURRENCY = 16
 
+COMES_AGAIN = "the %s timer of run %r could not be dealt with, it comes again"
 logger = logging.getLogger("runstore.restorer")
 
 
@@ -33,7 +34,8 @@ class RestoreCounts:
     """What restorers did: ``due`` timers taken, and what became of them.
 
     ``conflicts`` counts timers whose pause somebody else had ended first; ``handovers_failed``
-    the workers' callbacks that raised (their runs are handed over again).
+    the workers' callbacks that raised (their runs are handed over again); ``errors`` the timers
+    that could not be dealt with (they are due again when their lease ends).
     """
 
     due: int = 0
@@ -43,6 +45,7 @@ class RestoreCounts:
     aborted: int = 0
     conflicts: int = 0
     handovers_failed: int = 0
+    errors: int = 0
 
     def count(self, effect: Effect) -> None:
         """Count what a timer led to."""
@@ -69,6 +72,7 @@ class _Round:
     operations: Operations
     lease_ms: int
     handover_ms: int
+    begun_s: float = field(default_factory=monotonic)
 
     def due(self, now: datetime | None, limit: int) -> Plan[tuple[list[DueTimer], int]]:
         now_ms = None if now is None else to_ms(now)
@@ -79,6 +83,8 @@ class _Round:
         return due, as_of_ms
 
     def effect(self, due: DueTimer, now_ms: int) -> Plan[Effect]:
+        if monotonic() - self.begun_s > self.lease_ms / 1000:
+            return Decision.WAIT  # it waited for its turn too long: others may have it by now
         return (yield from take_effect(self.operations, due, now_ms, self.handover_ms))
 
 
@@ -86,10 +92,13 @@ class Restorer:
     """Lets windows end and hands restored runs to ``on_restored``, sync or async.
 
     However many restorers run, each window takes its effect once, and each restored run is
-    handed over once. Only when a restorer dies, or the callback raises, between recording the
-    restore and the callback's return, is the run handed over again, ``handover_ms`` later, unless
-    a worker has appended to it since. So let the callback pass the run on and return; a worker
-    that appends with ``expected=context.version`` is alone even then.
+    handed over once. Only when a restorer dies, or the callback raises or takes longer than
+    ``handover_ms``, between recording the restore and the callback's return, is the run handed
+    over again, ``handover_ms`` later and then every ``lease_ms``, unless a worker has appended
+    to it since. So let the callback pass the run on and return; a worker that appends with
+    ``expected=context.version`` is alone even then.
+
+    What goes wrong with one run is logged and counted, and keeps no other run waiting.
     """
 
     def __init__(
@@ -123,10 +132,14 @@ class Restorer:
 
         async def deal_with(timer: DueTimer) -> None:
             async with room:
-                effect = await self._store.perform(plans.effect(timer, now_ms))
-                counts.count(effect)
-                if isinstance(effect, Handover) and not await self._hand_over(effect):
-                    counts.handovers_failed += 1
+                try:
+                    effect = await self._store.perform(plans.effect(timer, now_ms))
+                    counts.count(effect)
+                    if isinstance(effect, Handover) and not await self._hand_over(effect):
+                        counts.handovers_failed += 1
+                except Exception:
+                    logger.exception(COMES_AGAIN, timer.timer.kind, timer.timer.run_id)
+                    counts.errors += 1
 
         async with asyncio.TaskGroup() as group:
             for timer in due:
@@ -169,6 +182,8 @@ class SyncRestorer:
         idle_ms: int = DEFAULT_IDLE_MS,
     ) -> None:
         _check(on_restored, lease_ms, handover_ms, idle_ms)
+        if inspect.iscoroutinefunction(on_restored):
+            raise InvalidArgument("on_restored is async: use Restorer, nobody would await it here")
         self._store = store
         self._on_restored = on_restored
         self._lease_ms = lease_ms
@@ -185,10 +200,14 @@ class SyncRestorer:
         due, now_ms = self._store.perform(plans.due(now, limit))
         counts = RestoreCounts(due=len(due))
         for timer in due:
-            effect = self._store.perform(plans.effect(timer, now_ms))
-            counts.count(effect)
-            if isinstance(effect, Handover) and not self._hand_over(effect):
-                counts.handovers_failed += 1
+            try:
+                effect = self._store.perform(plans.effect(timer, now_ms))
+                counts.count(effect)
+                if isinstance(effect, Handover) and not self._hand_over(effect):
+                    counts.handovers_failed += 1
+            except Exception:
+                logger.exception(COMES_AGAIN, timer.timer.kind, timer.timer.run_id)
+                counts.errors += 1
         self.counts.add(counts)
         return counts
 

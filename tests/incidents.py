@@ -142,8 +142,7 @@ REAL = Figures(
     paused_seconds=2_629_523_572,
     longest_run=("incident-1-687082195", 148),
     still_paused={
-        f"incident-1-{number}"
-        for number in (740358991, 740364822, 740538038, 740782031, 740853360)
+        f"incident-1-{number}" for number in (740358991, 740364822, 740538038, 740782031, 740853360)
     },
 )
 """The facts that the data set's own page gives."""
@@ -182,6 +181,6 @@ def counted(lines: Iterable[Line]) -> Figures:
         reasons,
         late,
         seconds,
-        lengths.most_common(1)[0],
+        max(lengths.items(), key=lambda item: (item[1], item[0])),
         {run_id for run_id, now in status.items() if now == "paused"},
     )

@@ -721,7 +721,7 @@ def test_a_file_in_place_of_the_folder_is_a_clear_error(folder: Path) -> None:
 
 
 def test_a_read_only_folder_is_a_clear_error(folder: Path) -> None:
-    said = join_on_small_disk(folder, "mount -o remount,ro {disk}")
+    said = join_on_small_disk(folder, "mount -o remount,bind,ro {disk}")
     assert "StoreUnavailable" in said
     assert "Read-only file system" in said
     assert "choose another folder" in said

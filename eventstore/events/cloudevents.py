@@ -57,7 +57,7 @@ def from_cloudevent(cloud: Mapping[str, Any]) -> tuple[str, NewEvent]:
         raise InvalidEvent("CloudEvents with data_base64 are not taken; send JSON data")
     event = NewEvent(
         cloud["type"],
-        cloud.get("data") or {},
+        cloud.get("data"),
         id=cloud["id"],
         workflow_id=cloud.get("workflowid"),
         occurred_at=_time(cloud.get("time")),

@@ -7,6 +7,9 @@ from typing import Any
 
 from eventstore.errors import InvalidArgument
 
+MAX_VERSION = 2**53 - 1
+"""The greatest number that the append script can count with."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExpectedVersion:
@@ -22,7 +25,7 @@ class ExpectedVersion:
         """
         if isinstance(value, cls):
             return value
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_VERSION:
             return cls(str(value)) if value else NO_RUN
         raise InvalidArgument(
             f"expected must be ANY, NO_RUN, RUN_EXISTS or a version from 0 up, not {value!r}",

@@ -139,7 +139,10 @@ def idle_pending(
     words = ("XPENDING", who.keys.log(partition), who.group, "IDLE", idle_ms, low, "+", limit)
 
     def decode(reply: list[list[Any]]) -> list[Pending]:
-        return [Pending(Position.at_entry(partition, row[0]), row[1].decode()) for row in reply]
+        return [
+            Pending(Position.at_entry(partition, row[0]), row[1].decode(errors="replace"))
+            for row in reply
+        ]
 
     return Command(words, decode)
 

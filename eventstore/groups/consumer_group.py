@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from eventstore.errors import InvalidArgument
+from eventstore.errors import InvalidArgument, RunStoreError, StoreUnavailable
 from eventstore.events import check_name
 from eventstore.groups.backoff import Backoff
 from eventstore.groups.commands import Membership
@@ -23,6 +25,7 @@ from eventstore.groups.workers import Handler, Workers
 from eventstore.plans import check_count
 from eventstore.store import EventStore
 
+_log = logging.getLogger(__name__)
 DEFAULT_CONCURRENCY = 16
 DEFAULT_BATCH_EVENTS = 1_600
 DEFAULT_MAX_IN_HAND_EVENTS = 10_000
@@ -91,7 +94,7 @@ class ConsumerGroup:
         check_count("claim_after_ms", claim_after_ms)
         check_count("drain_ms", drain_ms, least=0)
         self.name = check_name("group name", name)
-        self.member = check_name("member name", made_up_name() if member is None else member)
+        self.member = check_name("member name", _made_up_name() if member is None else member)
         self._store = store
         self._handler = handler
         self._start = check_start(start)
@@ -102,8 +105,141 @@ class ConsumerGroup:
         self._drain_s = drain_ms / 1000
         self._backoff = backoff or Backoff()
         self._counts = Counts()
-        self._current: Member | None = None
+        self._stay: Member | None = None
         self._bound: asyncio.Timeout | None = None
         self._busy = False
         self._stopping = False
-        self._waiting_for_end: list[asyncio.Future[None]] = []
+        self._stopped: list[asyncio.Future[None]] = []
+        self._leaving: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}, member {self.member!r}>"
+
+    @property
+    def counts(self) -> Counts:
+        """What this member did so far."""
+        return replace(self._counts)
+
+    async def run(self) -> None:
+        """Follow the log until ``stop``; a store that cannot be reached is asked again.
+
+        Raises ``UnknownGroup`` for a group that is not there, or no longer; ``LogRegressed``
+        and ``HistoryGap`` when the log lost events; ``CorruptEvent``; ``ServerRefused``.
+        """
+        async with self._turn():
+            await self._follow(to_end=False)
+
+    async def run_to_end(self) -> int:
+        """Handle everything up to the log's end, retries included; give how many events.
+
+        What other members hold is left to them. Raises as ``run``, and ``StoreUnavailable``.
+        """
+        before = self._counts.done
+        async with self._turn():
+            await self._follow(to_end=True)
+        return self._counts.done - before
+
+    async def run_once(self) -> int:
+        """Handle one batch; give how many events were tried or passed over, 0 if there are none.
+
+        Runs that failed wait: they are tried again in a call after their pause. The member stays
+        in the group until ``stop``. Raises as ``run_to_end``.
+        """
+        before = self._counts.worked
+        async with self._turn(stay=True):
+            await (await self._joined()).once()
+        return self._counts.worked - before
+
+    def stop(self) -> asyncio.Future[None]:
+        """Take no more events; await the result to wait until what is in hand is handled.
+
+        After ``drain_ms``, handlers that still run are cancelled, and their events stay pending
+        for other members. Fit to be a signal handler; from a handler, call it without awaiting.
+        """
+        if not self._busy:
+            self._leaving = asyncio.ensure_future(self._leave())
+            return self._leaving
+        if not self._stopping:
+            self._stopping = True
+            self._start_drain()
+        stopped = asyncio.get_running_loop().create_future()
+        self._stopped.append(stopped)
+        return stopped
+
+    def _start_drain(self) -> None:
+        if self._stay is not None:
+            self._stay.wake()
+        if self._bound is not None:
+            self._bound.reschedule(asyncio.get_running_loop().time() + self._drain_s)
+
+    @asynccontextmanager
+    async def _turn(self, *, stay: bool = False) -> AsyncIterator[None]:
+        """Hold this object for one call, which ``stop`` bounds; then leave the group."""
+        if self._busy:
+            raise InvalidArgument(f"{self!r} is at work already; make another one")
+        self._busy, self._stopping = True, False
+        try:
+            async with asyncio.timeout(None) as bound:
+                self._bound = bound
+                yield
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            _log.warning("%r: handlers were not done within %g s", self, self._drain_s)
+        finally:
+            self._bound = None
+            if self._stopping or not stay:
+                await self._leave()
+            self._busy = False
+            self._tell_stopped()
+
+    def _tell_stopped(self) -> None:
+        for stopped in self._stopped:
+            if not stopped.done():
+                stopped.set_result(None)
+        self._stopped.clear()
+
+    async def _follow(self, *, to_end: bool) -> None:
+        stay = await self._joined(patient=not to_end)
+        try:
+            await stay.follow(lambda: self._stopping, to_end=to_end)
+        except RunStoreError:
+            self._start_drain()
+            await stay.finish()
+            raise
+        await stay.finish()
+
+    async def _leave(self) -> None:
+        stay, self._stay = self._stay, None
+        if stay is not None:
+            await stay.leave()
+
+    async def _joined(self, *, patient: bool = False) -> Member:
+        while self._stay is None:
+            operations = self._store.operations
+            try:
+                served = await self._store.perform(
+                    join(operations, self.name, self._start, create=self._create)
+                )
+            except StoreUnavailable as error:
+                if not patient:
+                    raise
+                _log.warning("%r: %s; trying again", self, error)
+                continue
+            who = Membership(operations.keys, self.name, self.member)
+            each = -(-self._bounds.batch_events // operations.keys.partitions)
+            hand, changed = Hand(self._selection, self._counts), asyncio.Event()
+            self._stay = Member(
+                self._store,
+                self._bounds,
+                Intake(operations, who, served, each),
+                hand,
+                Workers(who, hand, self._handler, self._concurrency, self._backoff, changed),
+                changed,
+            )
+        return self._stay
+
+
+def _made_up_name() -> str:
+    """Make a member name that tells where it runs and is never used twice."""
+    return f"{socket.gethostname()[:100]}-{os.getpid()}-{secrets.token_hex(4)}"

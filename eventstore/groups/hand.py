@@ -45,15 +45,20 @@ class Counts:
     """Events taken over from members that died, or from replies that were lost."""
 
     @property
+    def done(self) -> int:
+        """Everything the group is through with."""
+        return self.handled + self.skipped
+
+    @property
     def worked(self) -> int:
         """Everything that was tried or passed over."""
-        return self.handled + self.skipped + self.failed
+        return self.done + self.failed
 
 
 class Hand:
     """The lanes of one member, those that are ready, and what is to be acknowledged."""
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, counts: Counts) -> None:
         self._selection = selection
         self._lanes: dict[str, Lane] = {}
         self.ready: deque[Lane] = deque()
@@ -62,18 +67,13 @@ class Hand:
         """Where the events stand that were taken and not yet acknowledged."""
         self.waiting = 0
         """Lanes that wait after a failure."""
-        self.counts = Counts()
+        self.counts = counts
         self._handled: list[Position] = []
 
     @property
     def unhandled(self) -> int:
         """How many events in hand are not handled yet."""
         return len(self.held) - len(self._handled)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether every lane in hand waits after a failure, or there is none."""
-        return len(self._lanes) == self.waiting
 
     @property
     def handled(self) -> Sequence[Position]:

@@ -35,7 +35,7 @@ class Intake:
         self, operations: Operations, who: Membership, served: Mapping[int, Position], each: int
     ) -> None:
         self._operations = operations
-        self._who = who
+        self.who = who
         self._each = each
         self._arrived = {partition: Position(partition, 0, 0) for partition in served}
         self._reached = dict(served)
@@ -50,14 +50,14 @@ class Intake:
         ``HistoryGap``, ``CorruptEvent`` and ``UnknownGroup``.
         """
         step = self._acknowledgements(handled)
-        tails = [tail(self._who.keys, p) for p in self._reached] if check_end else []
+        tails = [tail(self.who.keys, p) for p in self._reached] if check_end else []
         reads = [self._read_own()] if self._behind else [self._read_own(), self._read_new()]
         try:
             replies = yield [*step, *tails, *reads]
         except ServerRefused as error:
             if not str(getattr(error, "reply", "")).startswith("NOGROUP"):
                 raise
-            raise (yield from vanished(self._operations, self._who.group, self._reached)) from error
+            raise (yield from vanished(self._operations, self.who.group, self._reached)) from error
         own, *new = replies[len(step) + len(tails) :]
         self._check_tails(replies[len(step) : len(step) + len(tails)])
         events = self._of_own(own)
@@ -71,24 +71,24 @@ class Intake:
 
     def leave(self, handled: Sequence[Position]) -> Plan[None]:
         """Acknowledge what was handled, and take this member off the list of members."""
-        yield [*self._acknowledgements(handled), commands.leave(self._who)]
+        yield [*self._acknowledgements(handled), commands.leave(self.who)]
 
     def beat(self, silent_ms: int) -> Plan[frozenset[str]]:
         """Report this member as alive; give who else was heard of within ``silent_ms``."""
-        (alive,) = yield [commands.beat(self._who, silent_ms)]
+        (alive,) = yield [commands.beat(self.who, silent_ms)]
         return alive  # type: ignore[no-any-return]
 
     def _acknowledgements(self, handled: Sequence[Position]) -> list[Command[Any]]:
         ordered = sorted(handled)
         return [
-            commands.acknowledge(self._who, partition, list(positions))
+            commands.acknowledge(self.who, partition, list(positions))
             for partition, positions in groupby(ordered, key=lambda position: position.partition)
         ]
 
     def wait(self) -> Plan[bool]:
         """Wait at the log's end, once ``take`` with ``check_end`` found nothing more."""
         block_ms = self._operations.settings.block_ms
-        news = yield Wait(commands.wait_for_news(self._who.keys, self._reached, block_ms))
+        news = yield Wait(commands.wait_for_news(self.who.keys, self._reached, block_ms))
         return bool(news)
 
     def recover(
@@ -97,14 +97,14 @@ class Intake:
         """Take up to ``limit`` events that nobody is handling, each partition in order.
 
         These are pending for ``idle_ms`` or more, for members that are not alive, or for this
-        one, which does not hold them: replies that were lost. Raises ``HistoryGap`` for an event
-        that left the log unhandled.
+        one, which does not hold them: it took them over, and the reply was lost. Raises
+        ``HistoryGap`` for an event that left the log unhandled.
         """
         waiting: dict[int, Position | None] = dict.fromkeys(self._reached)
         stale: list[Position] = []
         while waiting and len(stale) < limit:
             pages = yield [
-                commands.idle_pending(self._who, partition, idle_ms, after, _PENDING_PAGE)
+                commands.idle_pending(self.who, partition, idle_ms, after, _PENDING_PAGE)
                 for partition, after in waiting.items()
             ]
             for page in pages:
@@ -116,28 +116,30 @@ class Intake:
     def _is_stale(
         self, pending: commands.Pending, alive: frozenset[str], held: set[Position]
     ) -> bool:
-        if pending.member == self._who.member:
-            return pending.position not in held
-        return pending.member not in alive
+        if pending.member != self.who.member:
+            return pending.member not in alive
+        # What lies beyond the last arrival comes with the next exchange, in its order.
+        has_passed = pending.position <= self._arrived[pending.position.partition]
+        return has_passed and pending.position not in held
 
     def _claim(self, idle_ms: int, stale: list[Position]) -> Plan[list[RecordedEvent]]:
         if not stale:
             return []
         pages = yield [
-            commands.claim(self._who, self._operations.decoder, p, idle_ms, list(positions))
+            commands.claim(self.who, self._operations.decoder, p, idle_ms, list(positions))
             for p, positions in groupby(sorted(stale), key=lambda position: position.partition)
         ]
         return [event for page in pages for event in page]
 
     def _read_own(self) -> Command[Pages]:
-        return commands.read_own(self._who, self._operations.decoder, self._arrived, self._each)
+        return commands.read_own(self.who, self._operations.decoder, self._arrived, self._each)
 
     def _read_new(self) -> Command[Pages]:
-        return commands.read_new(self._who, self._operations.decoder, self._reached, self._each)
+        return commands.read_new(self.who, self._operations.decoder, self._reached, self._each)
 
     def _of_own(self, pages: Pages) -> list[RecordedEvent]:
         events: list[RecordedEvent] = []
-        for partition, page in pages.items():
+        for page in pages.values():
             if page:
                 events += page
                 self._note_arrival(page[-1].position)
@@ -162,7 +164,7 @@ class Intake:
         """Check a page of new events, which lay side by side in the log."""
         first, last = page[0].position, page[-1].position
         reached = self._reached[first.partition]
-        where = self._who.place(first.partition)
+        where = self.who.place(first.partition)
         if last > reached and last.n <= reached.n:
             raise LogRegressed(where, reached, last)
         if last.n - first.n != len(page) - 1:
@@ -171,7 +173,5 @@ class Intake:
     def _check_tails(self, tails: Sequence[Position]) -> None:
         for end in tails:
             if end < self._reached[end.partition]:
-                raise LogRegressed(
-                    self._who.place(end.partition), self._reached[end.partition], end
-                )
+                raise LogRegressed(self.who.place(end.partition), self._reached[end.partition], end)
             self._reached[end.partition] = end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.commands import Command, server_time
+from eventstore.commands import server_time
 from eventstore.errors import LogRegressed, UnknownGroup
 from eventstore.events import Position
 from eventstore.groups import commands
@@ -71,7 +71,6 @@ def vanished(
     operations: Operations, group: str, reached: dict[int, Position]
 ) -> Plan[LogRegressed | UnknownGroup]:
     """Say what became of a group that the server no longer has: a loss, or a deletion."""
-    tails: Command[Any]
     try:
         yield from operations.check_tails(reached)
     except LogRegressed as error:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from eventstore.clock import monotonic
 from eventstore.errors import RunStoreError, ServerRefused, StoreUnavailable
-from eventstore.groups import commands
-from eventstore.groups.commands import Membership
 from eventstore.groups.hand import Hand
 from eventstore.groups.intake import Intake
 from eventstore.groups.workers import Workers
@@ -35,14 +33,15 @@ class Bounds:
 
 
 class Member:
-    """Takes events, lets workers handle them, acknowledges. One loop makes every call that
-    changes something at the server, so that these never overtake each other.
+    """Takes events, lets workers handle them, acknowledges.
+
+    One loop makes every call that changes something at the server, so that none overtakes
+    another. ``changed`` wakes it.
     """
 
     def __init__(
         self,
         store: EventStore,
-        who: Membership,
         bounds: Bounds,
         intake: Intake,
         hand: Hand,
@@ -50,7 +49,6 @@ class Member:
         changed: asyncio.Event,
     ) -> None:
         self._store = store
-        self._who = who
         self._bounds = bounds
         self._intake = intake
         self._hand = hand
@@ -73,34 +71,34 @@ class Member:
             except StoreUnavailable as error:
                 if to_end:
                     raise
-                _log.warning("%s: %s; trying again", self._who, error)
+                _log.warning("%s: %s; trying again", self._intake.who, error)
                 continue
             if to_end and not self._hand.held:
                 return
             await self._rest()
 
-    async def once(self) -> int:
-        """Take one batch and handle it; give how many events were tried or passed over."""
-        before = self._hand.counts.worked
+    async def once(self) -> None:
+        """Take one batch and handle and acknowledge it, except for runs that failed."""
         await self._beat()
-        self._workers.begin()
         if self._has_room:
             await self._take(check_end=True)
         await self._drain()
-        return self._hand.counts.worked - before
+        await self._acknowledge()
+
+    def wake(self) -> None:
+        """Let ``follow`` look again whether it is over."""
+        self._changed.set()
 
     async def finish(self) -> None:
-        """Handle and acknowledge what is in hand; runs that failed wait for another member."""
+        """Handle what is in hand; runs that failed are left to the next member."""
         self._workers.stop_retrying()
         await self._drain()
 
     async def _drain(self) -> None:
         while self._workers.are_busy:
             self._changed.clear()
-            self._raise_failure()
             await self._changed.wait()
         self._raise_failure()
-        await self._acknowledge()
 
     async def leave(self) -> None:
         """End the stay: cut short what runs, acknowledge what was handled, leave the list."""
@@ -112,9 +110,9 @@ class Member:
             async with asyncio.timeout(_LEAVE_TIMEOUT_S):
                 await self._store.perform(self._intake.leave(self._hand.handled))
         except (RunStoreError, TimeoutError) as error:
-            _log.warning("%s could not say that it leaves: %s", self._who, error)
+            _log.warning("%s could not say that it leaves: %s", self._intake.who, error)
         if left := self._hand.unhandled:
-            _log.warning("%s leaves %d events pending for the others", self._who, left)
+            _log.warning("%s leaves %d events pending for the others", self._intake.who, left)
 
     async def _advance(self, *, wait: bool) -> bool:
         """Do what is to be done now; say whether there may be more right away."""
@@ -142,7 +140,7 @@ class Member:
 
     @property
     def _has_room(self) -> bool:
-        """Whether to take more: half a step ahead of the workers, or past runs that wait."""
+        """Whether to take more: a batch ahead of the workers, and past runs that wait."""
         if len(self._hand.held) >= self._bounds.max_in_hand_events:
             return False
         return self._hand.unhandled < self._bounds.batch_events or self._workers.has_room
@@ -182,7 +180,7 @@ class Member:
         try:
             alive = await self._store.perform(self._intake.beat(claim_after_ms))
         except ServerRefused as error:  # no memory for a heartbeat; reading needs none
-            _log.warning("%s cannot report as alive: %s", self._who, error)
+            _log.warning("%s cannot report as alive: %s", self._intake.who, error)
             return
         events = await self._store.perform(
             self._intake.recover(claim_after_ms, alive, self._hand.held, limit)

@@ -39,7 +39,7 @@ def starting_positions(start: Start, tails: Mapping[int, Position]) -> dict[int,
     beginning = {partition: Position(partition, 0, 0) for partition in tails}
     if start == "beginning":
         return beginning
-    named = {start.partition: start} if isinstance(start, Position) else dict(start)  # type: ignore[arg-type]
+    named = {start.partition: start} if isinstance(start, Position) else dict(start)
     for position in named.values():
         _check_in_log(position, tails)
     if isinstance(start, Position):

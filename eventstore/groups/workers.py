@@ -13,6 +13,7 @@ from typing import Any
 from eventstore.clock import monotonic
 from eventstore.events import RecordedEvent
 from eventstore.groups.backoff import Backoff
+from eventstore.groups.commands import Membership
 from eventstore.groups.hand import Hand, Lane
 
 Handler = Callable[[RecordedEvent], Awaitable[object] | object]
@@ -28,14 +29,14 @@ class Workers:
 
     def __init__(
         self,
-        group: str,
+        who: Membership,
         hand: Hand,
         handler: Handler,
         concurrency: int,
         backoff: Backoff,
         changed: asyncio.Event,
     ) -> None:
-        self._group = group
+        self._who = who
         self._hand = hand
         self._handler = handler
         self._concurrency = concurrency
@@ -46,7 +47,7 @@ class Workers:
         self._threads: ThreadPoolExecutor | None = None
         self._call = handler
         if not is_async(handler):
-            self._threads = ThreadPoolExecutor(concurrency, f"runstore-{group}")
+            self._threads = ThreadPoolExecutor(concurrency, f"runstore-{who.group}")
             self._call = self._call_in_thread
         self.failure: BaseException | None = None
         """What broke a worker itself, not what a handler raised."""
@@ -64,7 +65,7 @@ class Workers:
     def begin(self) -> None:
         """Start workers for the lanes that are ready."""
         for _ in range(min(len(self._hand.ready), self._concurrency - len(self._tasks))):
-            task = asyncio.create_task(self._work(), name=f"runstore-{self._group}")
+            task = asyncio.create_task(self._work(), name=f"runstore-{self._who.group}")
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
@@ -121,7 +122,7 @@ class Workers:
         pause_s = self._backoff.pause_s(lane.failures)
         _log.warning(
             "group %r: handling %s, version %d of run %r, failed %d times (%s); again in %.1f s",
-            self._group, event.type, event.version, event.run_id, lane.failures,
+            self._who.group, event.type, event.version, event.run_id, lane.failures,
             type(error).__name__, pause_s, exc_info=error if lane.failures == 1 else None,
         )  # fmt: skip
         self._later(pause_s, lane)

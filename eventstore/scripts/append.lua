@@ -15,7 +15,7 @@
 --         what the events do to the run: '' nothing, 'closed' end it, 'deleted' delete it
 --         '1' if a deletion is all that is appended, which may follow an end, else '0'
 --         number of timer changes, then for each: 'after' | 'at' | 'clear', member, ms
---         number of events, then for each: JSON bytes, checksum
+--         number of events, then for each: JSON bytes, their CRC-32
 -- REPLY for each append one of
 --         {'ok', first version, last version, ms, n of the first, '0' written | '1' known}
 --         {'version', actual version}
@@ -25,7 +25,8 @@
 --
 -- Entries: log    id <ms>-<n>     r run id, v version, e JSON, c checksum, a append id [, w]
 --          run    id <version>-0  e JSON, c checksum, p <ms>-<n>, a append id [, w]
---          w is the run's workflow id, where the event itself carries none.
+--          w is the run's workflow id, where the event itself carries none; c covers all:
+--          the first 8 digits of SHA-1 over CRC-32, run id, version, position, append id, w
 -- Head:    v version, s 'open' | 'closed' | 'deleted', w workflow id,
 --          i:<idempotency key> '<first> <last> <ms>-<n> <digest>', t:<timer> due ms
 --
@@ -106,6 +107,8 @@ end
 
 -- Write one event to both streams. Gives the server's refusal, or nil.
 local function write(append, version, position, json, sum, workflow)
+  sum = string.sub(redis.sha1hex(table.concat(
+    {sum, append.run_id, version, position, append.id, workflow or ''}, '\n')), 1, 8)
   local entry = {'e', json, 'c', sum, 'p', position, 'a', append.id}
   local record = {'r', append.run_id, 'v', version, 'e', json, 'c', sum, 'a', append.id}
   if workflow then

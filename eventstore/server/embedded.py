@@ -27,8 +27,7 @@ from eventstore.server.stop import hang_up, shut_down
 
 AppendFsync = Literal["everysec", "always"]
 BUSY = "another process has been starting or stopping the embedded server all the time"
-
-SPOKE = ("loading", "busy")
+SPOKE = ("loading", "busy")  # states that the server told itself
 
 logger = logging.getLogger("runstore.server")
 

@@ -136,6 +136,18 @@ class AppendQueue:
             ticket.may_be_written |= loss.sent
         return self._expire(batch, loss.cause)
 
+    def failed(self, batch: Sequence[Ticket], error: Exception) -> None:
+        """Settle a batch that ran into an error which nobody foresaw: its fate is not known."""
+        for ticket in batch:
+            ticket.may_be_written = True
+        self._settle_all(batch, RunStoreError(f"unforeseen {type(error).__name__}: {error}"))
+
+    def interrupted(self, batch: Sequence[Ticket]) -> None:
+        """Put a batch back in front after its sender was stopped in the middle."""
+        for ticket in batch:
+            ticket.may_be_written = True
+        self._waiting.extendleft(reversed(batch))
+
     def refused(self, batch: Sequence[Ticket], error: RunStoreError) -> None:
         """Settle a whole batch, and all that waits, with one final error."""
         self._settle_all(batch, error)

@@ -43,8 +43,8 @@ class AsyncExecutor:
             target = self._opening.target(self._embedded)
             self.shown = target.shown
             self._lines = (
-                AsyncLine(target, self._settings),
-                AsyncLine(target, self._settings, blocking=True),
+                AsyncLine(target, self._settings, extra_ms=self._opening.confirmation_ms),
+                AsyncLine(target, self._settings, extra_ms=self._settings.block_ms),
             )
             self._opened = await self.perform(self._opening.plan())
         except BaseException:
@@ -85,9 +85,9 @@ class AsyncExecutor:
             return error
 
     async def _outcome(self, prepared: PreparedAppend) -> AppendOutcome:
-        if self._sender is None or self._closing:
-            raise InvalidArgument(NOT_OPEN)
         async with self._room:
+            if self._sender is None or self._closing:
+                raise InvalidArgument(NOT_OPEN)
             settled: asyncio.Future[AppendOutcome] = asyncio.get_running_loop().create_future()
 
             def settle(outcome: AppendOutcome) -> None:
@@ -112,7 +112,11 @@ class AsyncExecutor:
         patience = Patience(self._settings)
         again: list[Ticket] = []
         while batch := self._queue.take(again):
-            again = await self._attempt_batch(batch)
+            try:
+                again = await self._attempt_batch(batch)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+                self._queue.failed(batch, error)
+                return
             if not again:
                 return
             await asyncio.sleep(patience.next_pause_s())

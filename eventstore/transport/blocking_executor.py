@@ -47,8 +47,8 @@ class BlockingExecutor:
             target = self._opening.target(self._embedded)
             self.shown = target.shown
             self._lines = (
-                BlockingLine(target, self._settings),
-                BlockingLine(target, self._settings, blocking=True),
+                BlockingLine(target, self._settings, extra_ms=self._opening.confirmation_ms),
+                BlockingLine(target, self._settings, extra_ms=self._settings.block_ms),
             )
             self._opened = self.perform(self._opening.plan())
         except BaseException:
@@ -117,7 +117,13 @@ class BlockingExecutor:
         while True:
             with self._waiting:
                 batch = queue.take(again)
-            again = self._attempt_batch(queue, batch)
+            try:
+                again = self._attempt_batch(queue, batch)
+            except BaseException:
+                # Ctrl-C in this thread: the others' appends travel on with another one.
+                with self._waiting:
+                    queue.interrupted(batch)
+                raise
             if not again:
                 return
             time.sleep(patience.next_pause_s())

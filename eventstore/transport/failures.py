@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from redis import exceptions as redis_errors
 
 from eventstore.errors import RunStoreError, ServerRefused, StoreUnavailable
 
-NOT_NOW = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY ", "NOREPLICAS")
-"""Replies that say: nothing was done, ask again soon (a restart, a failover, a long script)."""
+NOT_NOW = {"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS"}
+"""Codes that say: nothing was done, ask again soon (a restart, a failover, a long script)."""
 
 _HINTS = {
     "OOM": "the server is out of memory: raise maxmemory, or let retention trim",
@@ -19,14 +21,17 @@ _HINTS = {
 }
 
 
-_CODES: dict[type[Exception], str] = {
+_KINDS: dict[type[Exception], str] = {
+    redis_errors.BusyLoadingError: "LOADING",
+    redis_errors.ReadOnlyError: "READONLY",
     redis_errors.OutOfMemoryError: "OOM",
     redis_errors.NoPermissionError: "NOPERM",
     redis_errors.AuthenticationError: "NOAUTH",
 }
+_CODE = re.compile(rf"(?:^|[ -])({'|'.join(sorted(NOT_NOW | _HINTS.keys()))})\b")
 
 
-class ConnectionLost(Exception):   # a state of the line, never shown to users
+class ConnectionLost(Exception):  # a state of the line, never shown to users
     """The line broke. ``sent`` says whether the server may have seen the calls."""
 
     def __init__(self, cause: Exception, *, sent: bool) -> None:
@@ -39,18 +44,14 @@ def is_not_now(reply: object) -> bool:
     """Say whether an error reply means: nothing was done, try again soon."""
     if not isinstance(reply, Exception):
         return False
-    passing = (redis_errors.BusyLoadingError, redis_errors.ReadOnlyError)
-    return isinstance(reply, passing) or _text_of(reply).startswith(NOT_NOW)
+    return _code_of(reply) in NOT_NOW
 
 
 def refusal_of(error: Exception) -> ServerRefused:
     """Turn an error reply into ``ServerRefused``, with a hint where one is known."""
-    text = _text_of(error)
-    code = text.partition(" ")[0]
-    hint = _HINTS.get(code) or next(
-        (known for name, known in _HINTS.items() if name in text), "see the server's log"
-    )
-    return ServerRefused(f"the server refused: {hint} ({text[:200]})", reply=text[:200])
+    text = str(error)[:200]
+    hint = _HINTS.get(_code_of(error), "see the server's log")
+    return ServerRefused(f"the server refused: {hint} ({text})", reply=text)
 
 
 def connecting_failed(error: Exception) -> RunStoreError | None:
@@ -72,8 +73,14 @@ def unavailable(shown: str, error: Exception, timeout_ms: int) -> StoreUnavailab
     )
 
 
-def _text_of(error: Exception) -> str:
-    """Give an error reply as the server sent it; redis-py cuts the code off some."""
-    text = str(error)
-    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "")
-    return text if text.startswith(code) else f"{code} {text}"
+def _code_of(error: Exception) -> str:
+    """Give the code of an error reply.
+
+    redis-py cuts it off some replies, and Redis 6.2 puts text before it when a script ran into
+    the error.
+    """
+    for kind, code in _KINDS.items():
+        if isinstance(error, kind):
+            return code
+    found = _CODE.search(str(error))
+    return found[1] if found else ""

@@ -55,14 +55,19 @@ def words_of(command: Command[Any]) -> Words:
 
 def _loading(commands: Sequence[Command[Any]], places: Sequence[int]) -> list[Words]:
     """Give what loads the scripts of these commands and sends the commands again."""
-    scripts = sorted({commands[place].script or "" for place in places})
+    scripts = sorted({script for p in places if (script := commands[p].script)})
     loads: list[Words] = [("SCRIPT", "LOAD", script_text(script)) for script in scripts]
     return loads + [words_of(commands[place]) for place in places]
 
 
-def _unknown(replies: Sequence[Any]) -> list[int]:
-    """Give the places of the calls whose script the server does not have (a restart)."""
-    return [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+def _unanswered(commands: Sequence[Command[Any]], replies: Sequence[Any]) -> list[int]:
+    """Give the places of the calls to send again, when the server lacks scripts (a restart).
+
+    Plain calls behind such a script go along: they may ask for its confirmation.
+    """
+    unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    behind = range(min(unknown, default=len(replies)), len(replies))
+    return [place for place in behind if place in unknown or commands[place].script is None]
 
 
 def _pool(
@@ -72,10 +77,9 @@ def _pool(
     target: Target,
     settings: Settings,
     *,
-    blocking: bool,
+    extra_ms: int,
 ) -> Any:
     """Make a pool from the asyncio or the blocking half of redis-py."""
-    patience_ms = settings.reply_timeout_ms + (settings.block_ms if blocking else 0)
     options = {
         **target.options,
         "decode_responses": False,
@@ -83,7 +87,7 @@ def _pool(
         "retry": retry,
         "retry_on_error": [],
         "health_check_interval": 0,
-        "socket_timeout": patience_ms / 1000,
+        "socket_timeout": (settings.reply_timeout_ms + extra_ms) / 1000,
         "socket_connect_timeout": settings.connect_timeout_ms / 1000,
     }
     if target.service is not None:
@@ -99,16 +103,20 @@ def _pool(
 
 
 class AsyncLine:
-    """A bounded set of connections for asyncio; see the module."""
+    """A bounded set of connections for asyncio; see the module.
 
-    def __init__(self, target: Target, settings: Settings, *, blocking: bool = False) -> None:
+    ``extra_ms`` is how long a reply may take beyond ``reply_timeout_ms``, because the server
+    itself waits.
+    """
+
+    def __init__(self, target: Target, settings: Settings, *, extra_ms: int = 0) -> None:
         self._pool = _pool(
             asyncio_redis,
             asyncio_sentinel,
             AsyncRetry(NoBackoff(), 0),
             target,
             settings,
-            blocking=blocking,
+            extra_ms=extra_ms,
         )
         self._room = asyncio.Semaphore(settings.max_connections)
 
@@ -121,7 +129,7 @@ class AsyncLine:
             connection = await self._connect()
             try:
                 replies = await self._talk(connection, [words_of(c) for c in commands])
-                places = _unknown(replies)
+                places = _unanswered(commands, replies)
                 if places:
                     again = await self._talk(connection, _loading(commands, places))
                     for place, reply in zip(places, again[-len(places) :], strict=True):
@@ -164,14 +172,14 @@ class AsyncLine:
 class BlockingLine:
     """A bounded set of connections for threads; see the module."""
 
-    def __init__(self, target: Target, settings: Settings, *, blocking: bool = False) -> None:
+    def __init__(self, target: Target, settings: Settings, *, extra_ms: int = 0) -> None:
         self._pool = _pool(
             blocking_redis,
             blocking_sentinel,
             Retry(NoBackoff(), 0),
             target,
             settings,
-            blocking=blocking,
+            extra_ms=extra_ms,
         )
         self._room = threading.BoundedSemaphore(settings.max_connections)
 
@@ -181,7 +189,7 @@ class BlockingLine:
             connection = self._connect()
             try:
                 replies = self._talk(connection, [words_of(c) for c in commands])
-                places = _unknown(replies)
+                places = _unanswered(commands, replies)
                 if places:
                     again = self._talk(connection, _loading(commands, places))
                     for place, reply in zip(places, again[-len(places) :], strict=True):

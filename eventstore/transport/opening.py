@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eventstore import commands
@@ -44,7 +44,7 @@ class Opened:
 class Opening:
     """How a store is to be opened; made once, the same for asyncio and threads."""
 
-    url: str | None
+    url: str | None = field(repr=False)  # may hold a password
     namespace: str
     partitions: int | None
     durability: str
@@ -98,6 +98,11 @@ class Opening:
     def target(self, embedded: EmbeddedServer | None) -> Target:
         """Give the server to talk to. Raises ``InvalidArgument`` for a bad URL."""
         return parse_target(embedded.url if embedded else self.url or "")
+
+    @property
+    def confirmation_ms(self) -> int:
+        """How long the server may take to have an append confirmed."""
+        return 0 if self.durability == "server" else self.settings.durability_timeout_ms
 
     def plan(self) -> Plan[Opened]:
         """Check the server, then create the namespace or check that it is the one expected.

@@ -73,8 +73,9 @@ def _host_port(text: str) -> tuple[str, int]:
 
 def redact(url: str) -> str:
     """Give the URL without user, password and query, fit for messages and logs."""
-    bare = re.split(r"[?#]", url, maxsplit=1)[0]
-    scheme, separator, rest = bare.partition("://")
+    scheme, separator, rest = url.partition("://")
     if not separator:
         return "(not a URL)"
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    if re.search(r"[?#].*@", rest):
+        return f"{scheme}://…"  # part of a password, or of the query: it can't be told
+    return f"{scheme}://{re.split(r'[?#]', rest)[0].rpartition('@')[2]}"

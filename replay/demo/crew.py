@@ -31,7 +31,7 @@ class Crew:
     def start(self, name: str, module: str, *arguments: str | Path) -> None:
         """Start ``python -m module`` with arguments."""
         with self._log(name).open("wb") as log:
-            self._processes[name] = subprocess.Popen(
+            self._processes[name] = subprocess.Popen(  # noqa: S603 - our own modules
                 [sys.executable, "-P", "-m", module, *map(str, arguments)],
                 stdin=subprocess.PIPE,
                 stdout=log,

@@ -54,9 +54,9 @@ class Execution:
         known = self._known.nodes.get(node_id)
         if known and known.status == "completed":
             return
-        named = {"node_id": node_id, "label": label}
         for self.attempt in range(known.attempts + 1 if known else 1, MAX_ATTEMPTS + 1):
-            await self.append("node.started", named | {"attempt": self.attempt})
+            named = {"node_id": node_id, "label": label, "attempt": self.attempt}
+            await self.append("node.started", named)
             try:
                 patch = await work(self)
             except NodeError as problem:

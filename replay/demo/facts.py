@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from eventstore import RecordedEvent, SyncEventStore, WaitTimeout
-from projections import Database, RunState, Runs, fold, wait_for
+from projections import Database, Runs, RunState, fold
 from replay.demo.orders import Order
 
 CATCH_UP_WITHIN_S = 5.0
@@ -42,13 +42,14 @@ def check(
     facts: Facts, store: SyncEventStore, database: Database, placed: dict[str, Order]
 ) -> None:
     """Fill in what the log and the read side say, and where that is not as planned."""
+    rows = Runs(database)
+    histories = {run_id: store.load(run_id) for run_id in placed}
     try:
-        wait_for(database, store.tails().values(), CATCH_UP_WITHIN_S)
+        rows.wait_for([events[-1].position for events in histories.values()], CATCH_UP_WITHIN_S)
     except WaitTimeout as late:
         facts.differs.append(f"the projector is behind: {late}")
-    rows = Runs(database)
     for run_id, order in placed.items():
-        events = store.load(run_id)
+        events = histories[run_id]
         state = fold(events)
         facts.events += len(events)
         facts.runs[run_id] = _told(order, events, state)

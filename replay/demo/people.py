@@ -86,7 +86,11 @@ class Approver:
         """Answer what is to be answered now."""
         for run_id, seen in view.seen.items():
             answer = self._customers.placed[run_id].story.answer
-            if answer and run_id not in self._answered and self._is_time(seen, late=answer == "late"):
+            if (
+                answer
+                and run_id not in self._answered
+                and self._is_time(seen, late=answer == "late")
+            ):
                 self._answered.add(run_id)
                 yield self._resume(run_id, answer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from functools import partial
 
@@ -11,6 +12,8 @@ from replay.context import RunContext
 from replay.demo.parent import when_parent_ends
 from replay.restorer import Restorer
 
+logger = logging.getLogger("runstore.demo")
+
 LEASE_MS = 1_000
 """How long the timers of a restorer that died wait for the other one."""
 LOOK_EVERY_MS = 50
@@ -18,7 +21,7 @@ LOOK_EVERY_MS = 50
 
 def hand_on(context: RunContext) -> None:
     """Hand a restored run to a worker: its group sees the ``run.resumed`` that stands recorded."""
-    print(f"{context.run_id} restored at version {context.version}: {context.state}", flush=True)
+    logger.info("%s restored at version %d", context.run_id, context.version)
 
 
 async def restore(folder: str) -> None:
@@ -32,4 +35,5 @@ async def restore(folder: str) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     asyncio.run(restore([*sys.argv[1:], ".runstore"][0]))

@@ -22,6 +22,9 @@ from replay.demo.workflow import fulfil
 
 GROUP = "demo-workers"
 WORK = ("run.created", "run.resumed")
+RUNS_AT_ONCE = 4
+SILENT_MS = 1_000
+"""After so long without a sign of life, a worker's runs go to the others."""
 
 
 async def handle(store: EventStore, worker: str, event: RecordedEvent) -> None:
@@ -58,7 +61,15 @@ async def work(folder: str, worker: str) -> None:
     """Take runs until the parent process ends or says so."""
     async with EventStore.open(folder=folder, partitions=None) as store:
         group = ConsumerGroup(
-            store, GROUP, partial(handle, store, worker), types=WORK, workflow_ids=WORKFLOW
+            store,
+            GROUP,
+            partial(handle, store, worker),
+            create=True,
+            types=WORK,
+            workflow_ids=WORKFLOW,
+            concurrency=RUNS_AT_ONCE,
+            batch_events=RUNS_AT_ONCE,
+            claim_after_ms=SILENT_MS,
         )
         when_parent_ends(partial(asyncio.get_running_loop().call_soon_threadsafe, group.stop))
         await group.run()

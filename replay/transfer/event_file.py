@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Self, cast
 
 from eventstore.errors import ImportFailed
-from replay.jsonl import MAX_LINE_BYTES
+from replay.transfer.jsonl import MAX_LINE_BYTES
 
 Source = str | os.PathLike[str] | BinaryIO
 """A path, or a file that is open for reading bytes."""
