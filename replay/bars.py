@@ -56,6 +56,7 @@ class Glyphs:
     node: str
     call: str
     pause: str
+    lost: str
     failed: str
     moment: str
     arrow: str
@@ -64,8 +65,8 @@ class Glyphs:
     tick: str
 
 
-UNICODE = Glyphs("█", "━", "░", "✗", "◆", "▶", "…", "─", "┬")
-ASCII = Glyphs("#", "=", ":", "x", "*", ">", "~", "-", "+")
+UNICODE = Glyphs("█", "━", "░", "▒", "✗", "◆", "▶", "…", "─", "┬")
+ASCII = Glyphs("#", "=", ":", "%", "x", "*", ">", "~", "-", "+")
 
 
 @dataclass(slots=True)
@@ -159,6 +160,8 @@ def _texture(span: Span, length: int, glyphs: Glyphs) -> str:
     body = {"node": glyphs.node, "call": glyphs.call, "pause": glyphs.pause}[span.kind]
     if span.end is None:
         return body * (length - 1) + glyphs.arrow
+    if span.status == "restarted":
+        return glyphs.lost * length
     if span.status == "failed":
         return body * (length - 1) + glyphs.failed
     return glyphs.moment if span.end == span.start else body * length

@@ -162,7 +162,7 @@ class _Batches:
 
     def add(self, line: Line) -> None:
         self._lines.append(line)
-        self.size_bytes += len(line.event.encoded)
+        self.size_bytes += line.size_bytes
 
     def send(self) -> None:
         """Let the batch go, as soon as the one before it has arrived."""

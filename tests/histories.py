@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 from eventstore.events import NewEvent, Position, RecordedEvent
 from projections import BUILT_IN, Projection, Projector, open_database
-from projections.projector import Log
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 NODES = ("fetch", "judge", "write")
@@ -169,13 +168,14 @@ def interleaved(
 
 def placed(log: Iterable[RecordedEvent], partitions: int = 16) -> list[RecordedEvent]:
     """Give events the positions that they have in a log of so many partitions."""
-    counts: Counter[int] = Counter()
+    tails: dict[int, Position] = {}
     found = []
     for event in log:
         partition = zlib.crc32(event.run_id.encode()) % partitions
-        counts[partition] += 1
-        position = Position(partition, event.position.ms, counts[partition])
-        found.append(replace(event, position=position))
+        tail = tails.get(partition, Position(partition, 0, 0))
+        # The server's milliseconds never go back.
+        tails[partition] = Position(partition, max(tail.ms, event.position.ms), tail.n + 1)
+        found.append(replace(event, position=tails[partition]))
     return found
 
 
@@ -205,7 +205,11 @@ class ListLog:
             self.events.append(event)
 
     def read_log(
-        self, after: Mapping[int, Position], *, limit: int, block_ms: int | None = None
+        self,
+        after: Mapping[int, Position],
+        *,
+        limit: int,
+        block_ms: int | None = None,  # noqa: ARG002 - nobody else adds to a list: no use waiting
     ) -> list[RecordedEvent]:
         pages = []
         for partition, entries in self._partitions.items():
@@ -219,15 +223,14 @@ class ListLog:
 
 def project(
     path: Path,
-    log: Log | Iterable[RecordedEvent],
+    events: Iterable[RecordedEvent],
     projections: Sequence[type[Projection] | Projection] = BUILT_IN,
     **settings: Any,
 ) -> int:
-    """Project a log to its end into the database at ``path``."""
-    source = log if hasattr(log, "read_log") else ListLog(log)
+    """Project events to their end into the database at ``path``; give how many were new to it."""
     with (
         open_database(path) as database,
-        Projector(source, database, projections, **settings) as projector,
+        Projector(ListLog(events), database, projections, **settings) as projector,
     ):
         return projector.run_to_end()
 

@@ -23,7 +23,7 @@ from replay import (
     SyncTimeTravel,
     TimeTravel,
 )
-from replay.expiry import Handover, take_effect
+from replay.expiry import Effect, Handover, take_effect
 
 MS = timedelta(milliseconds=1)
 HOUR = timedelta(hours=1)
@@ -116,13 +116,16 @@ def timers(server: Any, namespace: str) -> list[str]:
 # Steered races: plans yield each step, so that a test decides who goes when.
 
 
-def restoring(operations: Operations, handed: list[RunContext], now_ms: int) -> Plan[None]:
-    """Do what one round of a restorer does, as a plan."""
+def restoring(operations: Operations, handed: list[RunContext], now_ms: int) -> Plan[list[Effect]]:
+    """Do what one round of a restorer does, as a plan; give the effects."""
+    effects = []
     for due in (yield from operations.due(now_ms, 100, LEASE_MS)):
         effect = yield from take_effect(operations, due, now_ms, HANDOVER_MS)
+        effects.append(effect)
         if isinstance(effect, Handover):
             handed.append(effect.context)
             yield from operations.settle(effect.due)
+    return effects
 
 
 def interrupted(plan: Plan[Any], number: int, rival: Plan[Any]) -> Plan[tuple[Any, Any]]:

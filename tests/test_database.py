@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,9 +60,8 @@ def test_what_was_committed_is_there_when_opened_again(tmp_path: Path) -> None:
 
 def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
     with open_database(tmp_path / "runs.db") as database:
-        with pytest.raises(KeyError), database.transaction() as tx:
-            tx.execute(INSERT, ("a", "1"))
-            raise KeyError
+        with pytest.raises(KeyError):
+            write(database, "a", then=KeyError())
         assert names(database) == []
         write(database, "b")
         assert names(database) == ["b"]
@@ -349,28 +348,24 @@ def test_a_script_splits_into_statements_where_they_end() -> None:
 def test_what_sqlite_refuses_becomes_an_error_of_the_one_tree(
     tmp_path: Path, code: int, error: type[RunStoreError]
 ) -> None:
-    def refuse() -> None:
+    def refusing() -> Iterator[tuple[str, str]]:
+        yield ("a", "1")
         refusal = sqlite3.OperationalError("no")
         refusal.sqlite_errorcode = code
         raise refusal
 
-    with open_database(tmp_path / "runs.db") as database, pytest.raises(error) as caught:
-        raise_within(database, refuse)
-    assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+    with open_database(tmp_path / "runs.db") as database:
+        with pytest.raises(error) as caught, database.transaction() as tx:
+            tx.executemany(INSERT, refusing())
+        assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+        assert names(database) == []
 
 
-def raise_within(database: Database, refuse: Callable[[], None]) -> None:
-    def rows() -> object:
-        refuse()
-        yield ()
-
-    with database.transaction() as tx:
-        tx.executemany(INSERT, rows())
-
-
-def write(database: Database, name: str) -> None:
+def write(database: Database, name: str, then: Exception | None = None) -> None:
     with database.transaction() as tx:
         tx.execute(INSERT, (name, threading.current_thread().name))
+        if then:
+            raise then
 
 
 def names(database: Database) -> list[str]:

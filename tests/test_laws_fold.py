@@ -5,12 +5,25 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from histories import dump, histories, logs, project, record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventstore.events import NewEvent, RecordedEvent
-from projections import RunProjection, RunState, TimelineProjection, fold
+from eventstore.clock import from_ms
+from projections import (
+    Database,
+    Pauses,
+    RunProjection,
+    Runs,
+    RunState,
+    Timeline,
+    TimelineProjection,
+    fold,
+    open_database,
+)
+from projections.queries.pauses import WAITING
 
 
 @given(histories(), st.data())
@@ -57,7 +70,7 @@ def test_live_rows_are_rebuilt_rows_whatever_the_batches_the_cache_and_the_stops
     cut = data.draw(st.integers(0, len(log)))
     batch_events = data.draw(st.integers(1, 12))
     cache_bytes = data.draw(st.sampled_from([1, 3_000, 10**6]))
-    small = [RunProjection(cache_bytes=cache_bytes), TimelineProjection]
+    small = (RunProjection(cache_bytes=cache_bytes), TimelineProjection())
     with tempfile.TemporaryDirectory() as folder:
         live, rebuilt = Path(folder, "live.db"), Path(folder, "rebuilt.db")
         project(live, log[:cut], small, batch_events=batch_events)
@@ -77,3 +90,37 @@ def test_a_projection_that_comes_later_catches_up_and_nothing_counts_twice(
         project(live, log, batch_events=3)
         project(rebuilt, log)
         assert dump(live) == dump(rebuilt)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.data_too_large])
+@given(logs(), st.integers(1, 12))
+def test_what_the_queries_tell_is_what_the_fold_tells(
+    log: list[RecordedEvent], batch_events: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        project(Path(folder, "runs.db"), log, batch_events=batch_events)
+        with open_database(Path(folder, "runs.db")) as database:
+            for run_id in {event.run_id for event in log}:
+                events = [event for event in log if event.run_id == run_id]
+                assert_told(database, events, fold(events))
+
+
+def assert_told(database: Database, events: list[RecordedEvent], state: RunState) -> None:
+    runs, pauses = Runs(database), Pauses(database)
+    run = runs.get_run(state.run_id)
+    assert run.run_state == state
+    assert (run.status, run.version, run.state) == (state.status, state.version, state.state)
+    assert run.created_at == from_ms(state.created_ms or 0)
+    assert {node.node_id: node.attempts for node in runs.nodes(state.run_id)} == {
+        node.node_id: node.attempts for node in state.nodes.values()
+    }
+    rows = pauses.list_pauses(run_id=state.run_id).items
+    assert len(rows) == sum(event.type == "run.paused" for event in events)
+    assert {row.pause_id for row in rows if row.status in WAITING} == set(state.pauses)
+    assert sum(row.waited_seconds or 0 for row in rows) == pytest.approx(run.paused_seconds)
+    checkpoint = pauses.checkpoint(state.run_id)
+    assert (checkpoint and checkpoint.version) == state.checkpoint_version
+    timeline = Timeline(database).timeline(run_id=state.run_id)
+    assert [(entry.type, entry.data, entry.meta) for entry in timeline.items] == [
+        (event.type, event.data, event.meta) for event in events
+    ]

@@ -48,7 +48,13 @@ def exit_code_of(work: Any, *arguments: Any) -> int:
 
 
 def race_to_resume(
-    form: str, url: str, namespace: str, run_ids: Sequence[str], actor: str, barrier: Any, queue: Any
+    form: str,
+    url: str,
+    namespace: str,
+    run_ids: Sequence[str],
+    actor: str,
+    barrier: Any,
+    queue: Any,
 ) -> None:
     """Resume runs, each at the same moment as the others do; put the outcome of each."""
 

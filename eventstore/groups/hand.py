@@ -65,8 +65,6 @@ class Hand:
         """Lanes whose first event can be handled now."""
         self.held: set[Position] = set()
         """Where the events stand that were taken and not yet acknowledged."""
-        self.waiting = 0
-        """Lanes that wait after a failure."""
         self.counts = counts
         self._handled: list[Position] = []
 
@@ -114,12 +112,10 @@ class Hand:
         """Put a failed event back in its place; its lane waits until ``again``."""
         lane.add(event)
         lane.failures += 1
-        self.waiting += 1
         self.counts.failed += 1
 
     def again(self, lane: Lane) -> None:
         """Let a lane that waited be handled."""
-        self.waiting -= 1
         self.ready.append(lane)
 
     def acknowledged(self, count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -19,6 +20,17 @@ from eventstore.transport.patience import Patience
 
 T = TypeVar("T")
 NOT_OPEN = "this store is not open: use it in a `with` statement"
+
+
+logger = logging.getLogger("runstore.store")
+
+
+def revive(embedded: EmbeddedServer) -> None:
+    """Start an embedded server again if it died; whoever waits for it tries until the deadline."""
+    try:
+        embedded.ensure_running()
+    except RunStoreError as error:
+        logger.warning("the embedded server does not start: %s", error)
 
 
 class AsyncExecutor:
@@ -119,7 +131,7 @@ class AsyncExecutor:
                 return
             if not again:
                 return
-            await asyncio.sleep(patience.next_pause_s())
+            await self._pause(patience)
 
     async def _attempt_batch(self, batch: list[Ticket]) -> list[Ticket]:
         calls = self._queue.calls(batch)
@@ -176,7 +188,13 @@ class AsyncExecutor:
                 failed = loss.cause
             if patience.is_over:
                 raise unavailable(self.shown, failed, self._settings.append_timeout_ms)
-            await asyncio.sleep(patience.next_pause_s())
+            await self._pause(patience)
+
+    async def _pause(self, patience: Patience) -> None:
+        """Pause before the next attempt; an embedded server that died is started again."""
+        if self._embedded is not None:
+            await asyncio.to_thread(revive, self._embedded)
+        await asyncio.sleep(patience.next_pause_s())
 
     def _line(self, *, blocking: bool) -> AsyncLine:
         if self._lines is None:

@@ -13,7 +13,7 @@ from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.plans import Plan, Step, Wait
 from eventstore.server import EmbeddedServer
 from eventstore.transport.append_queue import AppendQueue, Ticket
-from eventstore.transport.async_executor import NOT_OPEN
+from eventstore.transport.async_executor import NOT_OPEN, revive
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 from eventstore.transport.lines import BlockingLine
 from eventstore.transport.opening import Opened, Opening
@@ -126,7 +126,7 @@ class BlockingExecutor:
                 raise
             if not again:
                 return
-            time.sleep(patience.next_pause_s())
+            self._pause(patience)
 
     def _attempt_batch(self, queue: AppendQueue, batch: list[Ticket]) -> list[Ticket]:
         calls = queue.calls(batch)
@@ -184,7 +184,13 @@ class BlockingExecutor:
                 failed = loss.cause
             if patience.is_over:
                 raise unavailable(self.shown, failed, self._settings.append_timeout_ms)
-            time.sleep(patience.next_pause_s())
+            self._pause(patience)
+
+    def _pause(self, patience: Patience) -> None:
+        """Pause before the next attempt; an embedded server that died is started again."""
+        if self._embedded is not None:
+            revive(self._embedded)
+        time.sleep(patience.next_pause_s())
 
     def _line(self, *, blocking: bool) -> BlockingLine:
         if self._lines is None:

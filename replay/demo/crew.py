@@ -57,7 +57,7 @@ class Crew:
         return [
             f"{name} ended with {process.returncode}: {self._tail(name)}"
             for name, process in self._processes.items()
-            if process.poll() and name not in self.killed
+            if process.poll() is not None and name not in self.killed
         ]
 
     def __enter__(self) -> Self:

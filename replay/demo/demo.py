@@ -17,7 +17,7 @@ from replay.demo.crew import Crew
 from replay.demo.facts import Facts, check
 from replay.demo.orders import PARKED, make_orders
 from replay.demo.people import Accidents, Actor, Approver, Customers
-from replay.demo.screen import Lines, Moving, Screen, Silent
+from replay.demo.screen import Lines, Moving, Screen
 from replay.demo.summary import show_summary
 from replay.demo.telling import Note, tell
 from replay.demo.view import View
@@ -25,7 +25,7 @@ from replay.demo.view import View
 DATABASE = "projections.db"
 WORKERS = 3
 RESTORERS = 2
-QUICK_PACE = 0.4
+PACE, QUICK_PACE = 1.5, 0.5
 FRAME_S = 0.08
 ENDS_WITHIN_S = 60.0
 
@@ -47,7 +47,7 @@ def run_demo(
     began_s = monotonic()
     demo = system_clock().isoformat(timespec="milliseconds")
     facts = Facts(str(folder), demo)
-    pace = QUICK_PACE if quick else 1.0
+    pace = QUICK_PACE if quick else PACE
     with ExitStack() as stack:
         server = stack.enter_context(EmbeddedServer.join(folder))
         store = stack.enter_context(SyncEventStore.open(server.url, partitions=None))
@@ -83,8 +83,8 @@ def _start(crew: Crew, folder: Path, database: Database) -> None:
 
 def _screen(console: Console | None, runs: int) -> Screen:
     if console is None:
-        return Silent()
-    if not console.is_terminal:
+        return Screen()
+    if not console.is_terminal or console.is_dumb_terminal:
         return Lines(console)
     crew = f"{WORKERS} workers · {RESTORERS} restorers · 1 projector"
     return Moving(console, f"runstore demo · {runs} orders · {crew}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 from eventstore import EventStore, NewEvent
@@ -54,15 +55,16 @@ class Execution:
         known = self._known.nodes.get(node_id)
         if known and known.status == "completed":
             return
-        for self.attempt in range(known.attempts + 1 if known else 1, MAX_ATTEMPTS + 1):
+        for self.attempt in count(known.attempts + 1 if known else 1):
             named = {"node_id": node_id, "label": label, "attempt": self.attempt}
             await self.append("node.started", named)
             try:
                 patch = await work(self)
             except NodeError as problem:
-                failed = {"error": problem.error, "will_retry": self.attempt < MAX_ATTEMPTS}
+                again = self.attempt < MAX_ATTEMPTS
+                failed = {"error": problem.error, "will_retry": again}
                 await self.append("node.failed", named | failed)
-                if self.attempt == MAX_ATTEMPTS:
+                if not again:
                     raise
             else:
                 await self.append("node.completed", named | {"patch": patch})

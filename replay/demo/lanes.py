@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from eventstore.clock import to_ms
 from projections import Span
 from replay.axis import Scale
-from replay.bars import ASCII, QUIET, UNICODE, Glyphs, Line, joined
+from replay.bars import ASCII, QUIET, UNICODE, Glyphs, Line, joined, style_of
 from replay.demo.view import Seen
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ NAME_CELLS = 10
 STATUS_CELLS = 14
 
 COLOURS = {"stock": "blue", "risk": "magenta", "charge": "cyan", "ship": "green"}
+BODIES = {UNICODE: "█▓", ASCII: "#="}
 ENDS = {
     "completed": ("✔", "green"),
     "failed": ("✖", "red"),
@@ -79,17 +80,24 @@ def lane(
 
 def _piece(span: Span, length: int, glyphs: Glyphs, *, plain: bool) -> str:
     """Fill a piece, with its name in it where there is room."""
-    body = glyphs.node if plain else " "
-    name = span.id
+    body, name = _body(span.id, glyphs) if plain else " ", span.id
     if span.kind == "pause":
         body, name = glyphs.pause, "parked" if span.status == "expired" else "waits"
+    if span.status == "restarted":
+        body, name = glyphs.lost, "lost"
     if span.status == "failed":
         return (body * length)[:-1] + glyphs.failed
     return f" {name} ".center(length, body) if length >= len(name) + 2 else body * length
 
 
+def _body(node_id: str, glyphs: Glyphs) -> str:
+    """Tell neighbours apart where there are no colours."""
+    odd = [*COLOURS].index(node_id) % 2 if node_id in COLOURS else 0
+    return BODIES[glyphs][odd]
+
+
 def _style(span: Span, *, plain: bool) -> str:
-    if span.kind == "pause":
-        return "dark_orange" if span.status == "expired" else "yellow"
+    if span.kind == "pause" or span.status == "restarted":
+        return style_of(span)
     colour = "red" if span.status == "failed" else COLOURS.get(span.id, "white")
     return "" if plain else f"black on {colour}"

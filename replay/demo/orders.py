@@ -38,12 +38,11 @@ class Story:
     card: Card = "good"
 
 
-STRAIGHT = Story("small, so nobody is asked", "completed")
-APPROVED = Story(
-    "approved within the window", "completed", "restore", answer="approve", cause="decision"
-)
+STRAIGHT = Story("small, nobody is asked", "completed")
+APPROVED = Story("approved in time", "completed", "restore", answer="approve", cause="decision")
+DECLINED = Story("declined in time", "aborted", "restore", answer="decline", cause="decision")
 RESTORED = Story(
-    "nobody answers: the window ends, the run is restored and goes on by itself",
+    "nobody answered: restored, went on by itself",
     "completed",
     "restore",
     window_s=1.2,
@@ -51,7 +50,7 @@ RESTORED = Story(
     restored=True,
 )
 LATE = Story(
-    "nobody answers: parked; the approver comes late and the context is back",
+    "nobody answered: parked; resumed late, its context was back",
     "completed",
     "park",
     window_s=0.8,
@@ -59,18 +58,11 @@ LATE = Story(
     cause="manual",
     restored=True,
 )
-FLAKY = Story("the card is refused once, then taken", "completed", card="flaky")
-PARKED = Story("nobody answers: parked until somebody resumes it", "paused", "park", window_s=1.5)
-TIMED_OUT = Story(
-    "nobody answers: failed when the window ended", "failed", "fail", 1.0, cause="run_ended"
-)
-DECLINED = Story(
-    "declined within the window", "aborted", "restore", answer="decline", cause="decision"
-)
-REFUSED = Story("the card is refused three times", "failed", card="refused")
-DROPPED = Story(
-    "nobody answers: dropped when the window ended", "aborted", "abort", 1.8, cause="run_ended"
-)
+PARKED = Story("nobody answered: parked, waits for you", "paused", "park", window_s=1.0)
+TIMED_OUT = Story("nobody answered: failed", "failed", "fail", window_s=0.8, cause="run_ended")
+DROPPED = Story("nobody answered: aborted", "aborted", "abort", window_s=1.4, cause="run_ended")
+FLAKY = Story("card refused once, then taken", "completed", card="flaky")
+REFUSED = Story("card refused three times", "failed", card="refused")
 
 STORIES = (
     *(RESTORED, STRAIGHT, LATE, APPROVED, PARKED, FLAKY, TIMED_OUT, DECLINED),

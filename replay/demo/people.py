@@ -52,7 +52,8 @@ class Customers:
             run_id = self._place(order, view.demo)
             self.placed[run_id] = order
             self._next_at_s += self._every_s
-            yield f"{run_id} placed: {order.item} for {order.amount}"
+            if self.done:
+                yield f"{len(self.placed)} orders are in"
 
     def _place(self, order: Order, demo: str) -> str:
         """Take the next number that no run has: ``NO_RUN`` makes sure."""

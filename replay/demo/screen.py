@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime
-from typing import Any, Protocol, Self
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,15 +14,15 @@ from eventstore.clock import Clock, system_clock
 from replay.bars import QUIET
 from replay.demo.lanes import Lanes
 from replay.demo.telling import Note
-from replay.demo.view import View
+from replay.demo.view import Seen, View
 
 NOTES = 6
 LINES_AROUND = 6
 LEAST_SHOWN_MS = 6_000
 
 
-class Screen(Protocol):
-    """Shows a demo. Use it in a ``with`` statement."""
+class Screen:
+    """Shows nothing; the others show more. Use it in a ``with`` statement."""
 
     def note(self, note: Note) -> None:
         """Tell what happened."""
@@ -31,29 +31,13 @@ class Screen(Protocol):
         """Show how the runs stand."""
 
     def __enter__(self) -> Self:
-        """Begin."""
-
-    def __exit__(self, *error: object) -> None:
-        """End; what was said stays."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def note(self, note: Note) -> None:
-        """Keep quiet."""
-
-    def show(self, view: View) -> None:
-        """Keep quiet."""
-
-    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         return
 
 
-class Lines(Silent):
+class Lines(Screen):
     """Prints each note as a line; for pipes and files."""
 
     def __init__(self, console: Console, clock: Clock = system_clock) -> None:
@@ -66,7 +50,7 @@ class Lines(Silent):
         self._console.print(_line(note, self._began, self._clock()), soft_wrap=True)
 
 
-class Moving(Silent):
+class Moving(Screen):
     """Redraws the runs and the latest notes in place; for terminals."""
 
     def __init__(self, console: Console, title: str, clock: Clock = system_clock) -> None:
@@ -98,7 +82,7 @@ class Moving(Silent):
         self._live.stop()
 
 
-def fitting(view: View, room: int) -> list[Any]:
+def fitting(view: View, room: int) -> list[Seen]:
     """Choose the runs for so many lines: those that ended first give way."""
     runs = list(view.seen.values())
     ended = [seen for seen in runs if seen.run.ended_at]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
 from pathlib import Path
 
-from rich.console import Console
-from rich.padding import Padding
+from rich.console import Console, Group, RenderableType
 from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
 from replay.bars import QUIET, render
@@ -17,76 +17,88 @@ from replay.demo.lanes import ENDS, Lanes
 from replay.demo.orders import Order
 from replay.demo.view import Seen, View
 
-CLOSER = (orders.RESTORED, orders.LATE, orders.APPROVED, orders.REFUSED, orders.TIMED_OUT)
-MAX_CLOSER = 5
-MAX_WIDTH = 120
+CLOSER = (orders.RESTORED, orders.LATE, orders.REFUSED, orders.APPROVED, orders.TIMED_OUT)
+MAX_CLOSER = 4
+MAX_WIDTH = 140
+MIN_WIDTH_OF_TWO = 110
+GAP = 4
+
+Placed = dict[str, Order]
 
 
-def show_summary(console: Console, facts: Facts, view: View, placed: dict[str, Order]) -> None:
+def show_summary(console: Console, facts: Facts, view: View, placed: Placed) -> None:
     """Print the last screen."""
     width = min(console.width, MAX_WIDTH)
-    last = max((seen.last.occurred_at for seen in view.seen.values()), default=None)
-    if last:
-        console.print(Lanes(list(view.seen.values()), last, 1), width=width)
-    console.print()
-    for run_id, why in closer(facts, placed):
-        _show_run(console, view.seen[run_id], why, width)
-    _show_counts(console, facts)
-    _show_checks(console, facts)
+    runs = list(view.seen.values())
+    if runs:
+        last = max(seen.last.occurred_at for seen in runs)
+        console.print(Lanes(runs, last, least_ms=1), width=width)
+        console.print("\nSome of them, closer:\n")
+        console.print(_closer(view, facts, placed, width))
+    console.print(_counts(facts))
+    for line in _checks(facts):
+        console.print(line, soft_wrap=True)
     if facts.ok:
-        _show_next(console, facts, placed)
+        console.print(_next(facts, placed))
 
 
-def closer(facts: Facts, placed: dict[str, Order]) -> Iterator[tuple[str, str]]:
+def chosen(facts: Facts, placed: Placed) -> dict[str, str]:
     """Choose the runs worth a closer look, and say why."""
-    chosen: dict[str, str] = {}
-    for run_id in facts.recovered[:1]:
-        chosen[run_id] = f"its worker was killed; another went on. {placed[run_id].story.title}"
+    runs = dict.fromkeys(facts.recovered[:1], "its worker was killed, another went on")
     for story in CLOSER:
         told = [run_id for run_id, order in placed.items() if order.story is story]
-        fresh = [run_id for run_id in told if run_id not in chosen]
-        if fresh and len(chosen) < MAX_CLOSER:
-            chosen[fresh[0]] = story.title
-    yield from chosen.items()
+        fresh = [run_id for run_id in told if run_id not in facts.recovered]
+        if fresh and len(runs) < MAX_CLOSER:
+            runs[fresh[0]] = story.title
+    return runs
 
 
-def _show_run(console: Console, seen: Seen, why: str, width: int) -> None:
-    _, style = ENDS[seen.run.status]
-    title = Text.assemble((seen.run.run_id, f"bold {style}"), "  ", (why, ""))
-    console.print(title, width=width)
-    console.print(Padding(render(seen.spans, width=width - 2), (0, 0, 1, 2)), width=width)
+def _closer(view: View, facts: Facts, placed: Placed, width: int) -> RenderableType:
+    columns = 2 if width >= MIN_WIDTH_OF_TWO else 1
+    each = (width - GAP * (columns - 1)) // columns
+    charts = [_chart(view.seen[run_id], why, each) for run_id, why in chosen(facts, placed).items()]
+    if columns == 1:
+        return Group(*charts)
+    table = Table.grid(padding=(0, GAP, 0, 0))
+    for place in range(0, len(charts), columns):
+        table.add_row(*charts[place : place + columns])
+    return table
 
 
-def _show_counts(console: Console, facts: Facts) -> None:
-    for status, (symbol, style) in ENDS.items():
-        count = facts.counts.get(status, 0)
-        if count:
-            console.print(Text(f"{symbol} {count:>3} {status}", style=style))
-    console.print()
+def _chart(seen: Seen, why: str, width: int) -> RenderableType:
+    title = Text.assemble((seen.run.run_id, f"bold {ENDS[seen.run.status][1]}"), f"  {why}")
+    return Group(title, render(seen.spans, width=width), "")
 
 
-def _show_checks(console: Console, facts: Facts) -> None:
-    for problem in facts.differs:
-        console.print(Text(f"✖ {problem}", style="bold red"))
-    if facts.ok:
-        killed = " and ".join(facts.killed) or "nothing"
-        taken = ", ".join(facts.recovered) or "no run"
-        size = f"{len(facts.runs)} runs, {facts.events} events in {facts.seconds:.1f} s"
-        for line in (
-            f"{size}: each run ended as planned, versions without a gap",
-            f"killed with SIGKILL: {killed}; taken over: {taken}; no step was done twice",
-            "each window took effect once, each restored run has its context back",
-        ):
-            console.print(Text.assemble(("✔ ", "green"), line))
+def _counts(facts: Facts) -> Text:
+    parts = [
+        (f"{symbol} {facts.counts[status]} {status}   ", f"bold {style}")
+        for status, (symbol, style) in ENDS.items()
+        if status in facts.counts
+    ]
+    return Text.assemble(*parts, f"of {len(facts.runs)} runs\n")
 
 
-def _show_next(console: Console, facts: Facts, placed: dict[str, Order]) -> None:
-    folder = "" if Path(facts.folder).name == ".runstore" else f" --folder {facts.folder}"
-    story = {order.story: run_id for run_id, order in placed.items()}
-    console.print(Rule("try next", style=QUIET, align="left"))
-    for command in (
+def _checks(facts: Facts) -> list[Text]:
+    if not facts.ok:
+        return [Text(f"✖ {problem}", style="bold red") for problem in facts.differs]
+    killed = " and ".join(facts.killed) or "nobody"
+    lines = (
+        f"{facts.events} events in {facts.seconds:.1f} s; every run is as planned, no version missing",
+        f"{killed} got SIGKILL: runs taken over {len(facts.recovered)}, steps done twice 0",
+        "each pause window took effect once; who was restored has its context back",
+    )
+    return [Text.assemble(("✔ ", "bold green"), line) for line in lines]
+
+
+def _next(facts: Facts, placed: Placed) -> RenderableType:
+    folder = Path(facts.folder)
+    where = "" if folder == Path(".runstore") else f" --folder {shlex.quote(str(folder))}"
+    parked = [run_id for run_id, order in placed.items() if order.story is orders.PARKED]
+    commands = [
         "runs list",
-        f"timeline {next(closer(facts, placed))[0]} --bars",
-        *([f"resume {story[orders.PARKED]}"] if orders.PARKED in story else []),
-    ):
-        console.print(Text(f"  runstore {command}{folder}", style="bold cyan"))
+        *(f"timeline {run_id} --bars" for run_id in [*chosen(facts, placed)][:1]),
+        *(f"resume {run_id}" for run_id in parked[:1]),
+    ]
+    lines = [Text(f"  runstore {command}{where}", style="bold cyan") for command in commands]
+    return Group("", Rule("try next", style=QUIET, align="left"), *lines)

@@ -18,30 +18,24 @@ class Note:
 
 def tell(entry: TimelineEntry, order: Order) -> Note | None:
     """Put an event into words, if it is worth it."""
-    run_id, data = entry.run_id, entry.data
-    policy = order.story.on_expiry
+    data, policy = entry.data, order.story.on_expiry
+    text, style = "", ""
     match entry.type:
-        case "run.paused" if order.story.window_s < PATIENT_WINDOW_S:
-            window_s = data["window_ms"] / 1_000
-            return Note(f"{run_id} waits for approval: {window_s:g} s, then {policy}", "yellow")
         case "run.paused":
-            return Note(f"{run_id} waits for approval", "yellow")
-        case "run.window_expired" if policy == "park":
-            return Note(f"{run_id}: nobody answered, parked with its checkpoint", "yellow")
-        case "run.restored" if policy == "restore":
-            version = data["checkpoint_version"]
-            return Note(
-                f"{run_id}: nobody answered, restored from version {version}, goes on", "green"
-            )
+            text, style = "waits for approval", "yellow"
+            if order.story.window_s < PATIENT_WINDOW_S:
+                text += f": {data['window_ms'] / 1_000:g} s, then {policy}"
+        case "run.window_expired" if order.story.cause != "run_ended":
+            then = "restored from its checkpoint, goes on" if policy == "restore" else "parked"
+            text, style = f"got no answer: {then}", "yellow"
         case "run.recovered":
-            return Note(f"{entry.actor} goes on with {run_id}: {data['reason']}", "bold green")
+            text, style = f"goes on with {entry.actor}: {data['reason']}", "bold green"
         case "node.failed":
-            attempt = data["attempt"]
-            return Note(f"{run_id}: {data['error']['message']} (attempt {attempt})", "red")
+            text, style = f"attempt {data['attempt']}: {data['error']['message']}", "red"
         case "run.completed":
-            return Note(f"{run_id} completed", "bright_black")
+            text, style = "completed", "green"
         case "run.failed":
-            return Note(f"{run_id} failed: {data['error']['message']}", "red")
+            text, style = f"failed: {order.story.title}", "red"
         case "run.aborted":
-            return Note(f"{run_id} aborted: {data['reason']}", "magenta")
-    return None
+            text, style = f"aborted: {order.story.title}", "magenta"
+    return Note(f"{entry.run_id} {text}", style) if text else None

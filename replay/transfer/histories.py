@@ -15,12 +15,16 @@ OnBad = Callable[[ImportFailed], None]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that may be stored: its number in the file, and its version in its run."""
+    """A line that may be stored: its number in the file, and its version in its run.
+
+    ``size_bytes`` is that of the encoded event.
+    """
 
     number: int
     run_id: str
     version: int
     event: NewEvent
+    size_bytes: int
 
 
 class Histories:
@@ -49,13 +53,14 @@ class Histories:
             run_id = fields["run_id"]
             version = self._next(run_id, fields.get("version"))
             event = event_of(fields, version)
-            self._check(run_id, event)
+            size_bytes = len(event.encoded)
+            self._check(run_id, event, size_bytes)
         except InvalidArgument as error:
             raise ImportFailed(number, str(error)) from error
         self._versions[run_id] = version
         if event.type in ENDS or event.type == DELETED:
             self._ends[run_id] = event.type
-        return Line(number, run_id, version, event)
+        return Line(number, run_id, version, event, size_bytes)
 
     def _next(self, run_id: str, stated: int | None) -> int:
         known = self._versions.get(run_id)
@@ -65,10 +70,10 @@ class Histories:
             raise InvalidEvent(f"version {stated} does not follow version {known} of its run")
         return known + 1
 
-    def _check(self, run_id: str, event: NewEvent) -> None:
-        size = len(event.encoded)
-        if size > self._max_event_bytes:
-            raise InvalidEvent(f"the event is {size} bytes encoded, over {self._max_event_bytes}")
+    def _check(self, run_id: str, event: NewEvent, size_bytes: int) -> None:
+        if size_bytes > self._max_event_bytes:
+            limit = self._max_event_bytes
+            raise InvalidEvent(f"the event is {size_bytes} bytes encoded, over {limit}")
         end = self._ends.get(run_id)
         if end == DELETED or (end and event.type != DELETED):
             raise InvalidEvent(f"{event.type} follows {end}, which ended the run")

@@ -1,0 +1,425 @@
+"""The projector: each event counts once, whoever dies, and nobody else may write."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from faults import eventually
+from histories import EPOCH, ListLog, dump, placed, record
+from servers import AnyServer, Server
+
+from eventstore import Settings, SyncEventStore
+from eventstore.errors import (
+    HistoryGap,
+    InvalidArgument,
+    ProjectionFailed,
+    ServerRefused,
+    StoreMismatch,
+    StoreUnavailable,
+    WaitTimeout,
+)
+from eventstore.events import NewEvent, RecordedEvent
+from projections import (
+    BUILT_IN,
+    Database,
+    Projection,
+    Projector,
+    Runs,
+    Timeline,
+    Transaction,
+    open_database,
+    projection_status,
+)
+
+
+class Shipments(Projection):
+    """A projection as a user writes one: how much was shipped to whom."""
+
+    name: ClassVar[str] = "shipments"
+    version: ClassVar[int] = 1
+    schema: ClassVar[str] = """
+        CREATE TABLE shipments (customer TEXT PRIMARY KEY, amount INTEGER NOT NULL);
+        CREATE INDEX shipments_by_amount ON shipments (amount);
+    """
+
+    def apply(self, tx: Transaction, event: RecordedEvent) -> None:
+        if event.type == "order.shipped":
+            tx.execute(
+                "INSERT INTO shipments VALUES (?, ?) "
+                "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
+                (event.data["customer"], event.data["amount"]),
+            )
+
+
+def shipments(database: Database) -> dict[str, int]:
+    with database.snapshot() as tx:
+        return dict(tx.execute("SELECT customer, amount FROM shipments"))
+
+
+def shipped(customer: str, amount: int) -> NewEvent:
+    data = {"customer": customer, "amount": amount}
+    return NewEvent("order.shipped", data, occurred_at=EPOCH)
+
+
+def orders(*runs: str, each: int = 3) -> list[RecordedEvent]:
+    """Give the log of runs that each ship 1 to customer a, again and again."""
+    log = [event for run in runs for event in record(run, [shipped("a", 1)] * each)]
+    return placed(log, partitions=2)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with open_database(tmp_path / "runs.db") as opened:
+        yield opened
+
+
+def test_it_goes_batch_by_batch_to_the_end(database: Database) -> None:
+    told: list[int] = []
+    with Projector(ListLog(orders("r", "s")), database, batch_events=4) as projector:
+        assert projector.run_once() == 4
+        assert projector.run_to_end(told.append) == 2
+        assert projector.run_once() == 0
+    assert told == [2]
+    assert Runs(database).totals().events == 6
+
+
+def test_it_goes_on_where_another_one_ended(database: Database) -> None:
+    log = ListLog(orders("r"))
+    with Projector(log, database) as projector:
+        projector.run_to_end()
+    log.extend(orders("r", each=5)[3:])
+    with Projector(log, database) as projector:
+        assert projector.run_to_end() == 2
+    assert Runs(database).get_run("r").version == 5
+
+
+def test_it_can_run_again_after_it_was_closed(database: Database) -> None:
+    log = ListLog(orders("r"))
+    projector = Projector(log, database)
+    projector.run_to_end()
+    projector.close()
+    with Projector(log, database) as other:
+        log.extend(orders("r", each=5)[3:])
+        other.run_to_end()
+    log.extend(orders("r", each=6)[5:])
+    assert projector.run_to_end() == 1
+    projector.close()
+    assert Runs(database).get_run("r").version == 6
+
+
+def test_a_projection_of_ones_own_gets_each_event_once(database: Database) -> None:
+    with Projector(ListLog(orders("r", "s")), database, [*BUILT_IN, Shipments]) as projector:
+        projector.run_to_end()
+    assert shipments(database) == {"a": 6}
+
+
+def test_a_projection_added_later_catches_up_and_the_others_count_nothing_twice(
+    database: Database,
+) -> None:
+    log = ListLog(orders("r", "s"))
+    with Projector(log, database, batch_events=4) as projector:
+        projector.run_once()
+    with Projector(log, database, [*BUILT_IN, Shipments], batch_events=2) as projector:
+        assert projector.run_to_end() == 6
+    assert shipments(database) == {"a": 6}
+    assert Timeline(database).counts_by_type() == {"order.shipped": 6}
+
+
+def test_a_projection_that_raises_stops_with_its_event_and_writes_nothing(
+    database: Database,
+) -> None:
+    # given a third event that the projection cannot take
+    log = placed(record("r", [shipped("a", 1), shipped("a", 2), NewEvent("order.shipped")]))
+    with Projector(ListLog(log), database, [*BUILT_IN, Shipments]) as projector:
+        # when it is projected
+        with pytest.raises(ProjectionFailed, match="'shipments' could not take") as caught:
+            projector.run_to_end()
+        # then the error says where, and nothing of the batch is written, by anybody
+        assert caught.value.projection == "shipments"
+        assert caught.value.event == log[2]
+        assert caught.value.position == log[2].position
+        assert isinstance(caught.value.__cause__, KeyError)
+        assert shipments(database) == {}
+        assert Runs(database).totals().runs == 0
+
+
+def test_after_a_failure_the_same_projector_can_go_on(database: Database) -> None:
+    class Moody(Shipments):
+        angry = True
+
+        def apply(self, tx: Transaction, event: RecordedEvent) -> None:
+            if self.angry and event.version == 3:
+                raise RuntimeError
+            super().apply(tx, event)
+
+    moody = Moody()
+    with Projector(ListLog(orders("r", "s")), database, [*BUILT_IN, moody]) as projector:
+        with pytest.raises(ProjectionFailed):
+            projector.run_to_end()
+        moody.angry = False
+        projector.run_to_end()
+    assert shipments(database) == {"a": 6}
+    assert Runs(database).get_run("r").version == 3
+
+
+def test_rows_that_cannot_be_written_at_the_end_of_a_batch_are_a_failure_too(
+    database: Database,
+) -> None:
+    class Late(Shipments):
+        def flush(self, tx: Transaction) -> None:
+            tx.execute("INSERT INTO missing VALUES (1)")
+
+    with (
+        Projector(ListLog(orders("r")), database, [Late]) as projector,
+        pytest.raises(ProjectionFailed, match="the batch that ends at version 3"),
+    ):
+        projector.run_to_end()
+
+
+def test_a_run_that_misses_events_is_an_error_and_nothing_is_written(database: Database) -> None:
+    log = placed(e for e in record("r", [shipped("a", 1)] * 3) if e.version != 2)
+    with Projector(ListLog(log), database) as projector, pytest.raises(HistoryGap):
+        projector.run_to_end()
+    assert Timeline(database).counts_by_type() == {}
+
+
+def test_a_full_disk_is_no_fault_of_a_projection_and_what_stood_goes_on(
+    database: Database,
+) -> None:
+    log = ListLog(orders("r", each=3))
+    with Projector(log, database, batch_events=2) as projector:
+        projector.run_once()
+        limit_pages(database, extra=0)
+        big = [NewEvent("a.b", {"x": "x" * 100_000}, occurred_at=EPOCH)]
+        log.extend(placed([*log.events, *record("r", big, first_version=4)], 2)[3:])
+        with pytest.raises(ServerRefused, match="disk is full"):
+            projector.run_to_end()
+        limit_pages(database, extra=1_000)
+        projector.run_to_end()
+    assert Runs(database).get_run("r").version == 4
+
+
+def limit_pages(database: Database, extra: int) -> None:
+    with database.transaction() as tx:
+        ((pages,),) = tx.execute("PRAGMA page_count")
+        tx.execute(f"PRAGMA max_page_count = {pages + extra}")
+
+
+def test_a_database_belongs_to_one_store(database: Database) -> None:
+    with Projector(ListLog(orders("r"), identity="one"), database) as projector:
+        projector.run_to_end()
+    with (
+        Projector(ListLog(orders("x"), identity="two"), database) as projector,
+        pytest.raises(StoreMismatch, match="store one, not from two"),
+    ):
+        projector.run_to_end()
+
+
+def test_rows_of_another_version_of_a_projection_are_refused(database: Database) -> None:
+    class Newer(Shipments):
+        version: ClassVar[int] = 2
+
+    log = ListLog(orders("r"))
+    with Projector(log, database, [Shipments]) as projector:
+        projector.run_to_end()
+    with (
+        Projector(log, database, [Newer]) as projector,
+        pytest.raises(StoreMismatch, match="version 1 in this database and 2"),
+    ):
+        projector.run_to_end()
+
+
+def test_a_second_projector_learns_who_has_the_database(database: Database) -> None:
+    log = ListLog(orders("r"))
+    with Projector(log, database) as first, Projector(log, database) as second:
+        first.run_once()
+        with pytest.raises(StoreMismatch, match=str(os.getpid())) as caught:
+            second.run_once()
+        assert caught.value.holder_pid == os.getpid()
+        first.close()
+        second.run_once()
+
+
+@pytest.mark.parametrize(
+    ("projections", "settings"),
+    [([], {}), ([Shipments, Shipments], {}), (BUILT_IN, {"batch_events": 0})],
+)
+def test_what_it_cannot_run_with_is_refused(
+    database: Database, projections: list[type[Projection]], settings: dict[str, int]
+) -> None:
+    with pytest.raises(InvalidArgument):
+        Projector(ListLog([]), database, projections, **settings)
+
+
+def test_it_follows_the_log_until_it_is_stopped(database: Database) -> None:
+    log = ListLog(orders("r"))
+    stop, told = threading.Event(), list[int]()
+    with Projector(log, database) as projector:
+        thread = threading.Thread(target=projector.run, args=(stop, told.append))
+        thread.start()
+        eventually(lambda: told == [3])
+        log.extend(orders("r", each=5)[3:])
+        eventually(lambda: told == [3, 5])
+        stop.set()
+        thread.join()
+
+
+def test_waiting_ends_when_the_rows_show_what_was_appended(database: Database) -> None:
+    log = ListLog(orders("r"))
+    last = log.events[-1].position
+    with Projector(log, database, batch_events=1) as projector:
+        projector.run_once()
+        with pytest.raises(WaitTimeout):
+            Runs(database).wait_for([last], timeout_s=0.02)
+        waiting = threading.Thread(target=Timeline(database).wait_for, args=([last], 10))
+        waiting.start()
+        projector.run_to_end()
+        waiting.join()
+        projector.wait_for(event.position for event in log.events)
+
+
+def test_status_says_how_far_each_projection_is(database: Database) -> None:
+    log = ListLog(orders("r", "s"))
+    with Projector(log, database, batch_events=4) as projector:
+        projector.run_once()
+        runs, timeline = projector.status()
+    assert (runs.name, timeline.name) == ("runs", "timeline")
+    assert (runs.events, runs.lag_events) == (4, 2)
+    assert runs.positions == {e.position.partition: e.position for e in log.events[:4]}
+    assert [status.lag_events for status in projection_status(database)] == [None, None]
+
+
+# Against real servers.
+
+
+def one_run(number: int) -> list[NewEvent]:
+    at = EPOCH + timedelta(minutes=number)
+    pause = {"pause_id": "p", "state": {"n": number}, "window_ms": None, "on_expiry": "park"}
+    return [
+        NewEvent("run.created", {"input": number}, workflow_id="w", occurred_at=at),
+        NewEvent("node.started", {"node_id": "n"}, occurred_at=at),
+        NewEvent("run.paused", pause, occurred_at=at),
+        NewEvent("run.resumed", {"pause_id": "p", "cause": "manual"}, occurred_at=at),
+    ]
+
+
+def test_a_stores_log_is_projected_and_waited_for(
+    sync_store: SyncEventStore, database: Database
+) -> None:
+    # given a projector that follows the store
+    stop = threading.Event()
+    with Projector(sync_store, database, block_ms=50) as projector:
+        thread = threading.Thread(target=projector.run, args=(stop,))
+        thread.start()
+        # when something is appended and waited for
+        results = [sync_store.append(f"run-{n}", one_run(n)) for n in range(20)]
+        for result in results:
+            Runs(database).wait_for(result)
+        # then it is there
+        assert Runs(database).counts_by_status() == {"running": 20}
+        eventually(lambda: [status.lag_events for status in projector.status()] == [0, 0])
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+def test_another_namespace_is_another_store(
+    sync_store: SyncEventStore, server: AnyServer, namespace: str, database: Database
+) -> None:
+    with Projector(sync_store, database) as projector:
+        projector.run_to_end()
+    with (
+        SyncEventStore.open(server.url, namespace=f"{namespace}-b") as other,
+        Projector(other, database) as projector,
+        pytest.raises(StoreMismatch, match="this database was made from store"),
+    ):
+        projector.run_to_end()
+
+
+def test_it_waits_for_a_server_that_is_away_and_goes_on(
+    launch: Callable[..., Server], database: Database
+) -> None:
+    # given a projector that follows a store
+    server = launch("valkey")
+    stop = threading.Event()
+    hasty = Settings(append_timeout_ms=200, connect_timeout_ms=200, reply_timeout_ms=200)
+    with (
+        SyncEventStore.open(server.url, settings=hasty) as store,
+        Projector(store, database, block_ms=50, retry_pause_ms=10) as projector,
+        ThreadPoolExecutor() as threads,
+    ):
+        following = threads.submit(projector.run, stop)
+        Runs(database).wait_for(store.append("before", one_run(1)))
+        # when the server dies, is missed, and comes back
+        server.kill()
+        with pytest.raises(StoreUnavailable):
+            store.tails()
+        assert not following.done()
+        server.start()
+        # then the projector goes on by itself
+        Runs(database).wait_for(store.append("after", one_run(2)), timeout_s=20)
+        stop.set()
+        assert following.result() == 8
+    assert Timeline(database).counts_by_type()["run.created"] == 2
+
+
+# Killed at random moments.
+
+FOLLOW = """
+import sys
+from eventstore import SyncEventStore
+from projections import Projector, open_database
+
+with (
+    SyncEventStore.open(sys.argv[1], namespace=sys.argv[2]) as store,
+    open_database(sys.argv[3]) as database,
+    Projector(store, database, batch_events=100) as projector,
+):
+    projector.run_to_end(lambda done: print(done, flush=True))
+"""
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+def test_killed_anywhere_it_ends_with_the_rows_of_one_that_was_not(
+    sync_store: SyncEventStore, server: AnyServer, namespace: str, tmp_path: Path
+) -> None:
+    # given a log of some thirty batches
+    for number in range(400):
+        sync_store.append(f"run-{number}", one_run(number))
+        sync_store.append(f"run-{number}", [shipped("a", 1)] * (number % 9 + 1))
+    killed, whole = tmp_path / "killed.db", tmp_path / "whole.db"
+    # when the projector is killed again and again, a few batches further each time
+    chance = random.Random(5)
+    kills = 0
+    while not ends_by_itself([server.url, namespace, str(killed)], chance.randrange(1, 8)):
+        kills += 1
+    # then its rows are those of one that was never killed
+    assert kills > 2
+    with open_database(whole) as database, Projector(sync_store, database) as projector:
+        projector.run_to_end()
+    assert dump(killed) == dump(whole)
+
+
+def ends_by_itself(arguments: list[str], after_batches: int) -> bool:
+    """Follow in a process of its own, and kill that after so many batches, in the middle."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FOLLOW, *arguments], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        for _ in range(after_batches):
+            if not process.stdout.readline():
+                assert process.wait() == 0
+                return True
+        process.send_signal(signal.SIGKILL)
+        return process.wait() == 0
