@@ -38,6 +38,7 @@ from eventstore.events import (
     from_cloudevent,
     to_cloudevent,
 )
+from eventstore.groups import ConsumerGroup
 from eventstore.settings import Settings
 from eventstore.store import EventStore
 from eventstore.sync_store import SyncEventStore
@@ -49,6 +50,7 @@ __all__ = [
     "AlreadyResumed",
     "Append",
     "AppendResult",
+    "ConsumerGroup",
     "CorruptEvent",
     "DefinitionChanged",
     "EventStore",

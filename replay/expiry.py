@@ -39,10 +39,10 @@ def take_effect(
 
     Raises ``WrongExpectedVersion`` where others appended all the while; it is due again then.
     """
-    if due.timer.kind == HANDOVER:
-        return (yield from _hand_over_again(operations, due))
     for _ in range(MAX_CONFLICTS):
         try:
+            if due.timer.kind == HANDOVER:
+                return (yield from _hand_over_again(operations, due))
             return (yield from _expire(operations, due, now_ms, handover_ms))
         except WrongExpectedVersion as conflict:
             lost = conflict

@@ -71,7 +71,7 @@ def pending(store: EventStore, admin: Any, group: str) -> int:
     """Count what the server still holds as delivered and not acknowledged."""
     keys = store.operations.keys
     logs = [keys.log(partition) for partition in range(keys.partitions)]
-    return sum(admin.execute_command("XPENDING", log, group)[0] for log in logs)
+    return sum(admin.xpending(log, group)["pending"] for log in logs)
 
 
 async def until(condition: Callable[[], object], serving: asyncio.Task[None]) -> None:

@@ -85,9 +85,13 @@ def _problems(order: Order, events: list[RecordedEvent], state: RunState) -> Ite
         yield f"was restored {restored} times, should be {int(story.restored)}"
     if [o.cause for o in state.outcomes.values()] != ([story.cause] if story.cause else []):
         yield f"its pause ended otherwise than by {story.cause}"
-    done = Counter(e.data["node_id"] for e in events if e.type == "node.completed")
-    for node_id in (node_id for node_id, times in done.items() if times > 1):
-        yield f"node {node_id} was done {done[node_id]} times"
+    completed = [event.data for event in events if event.type == "node.completed"]
+    for node_id, times in Counter(data["node_id"] for data in completed).items():
+        if times > 1:
+            yield f"node {node_id} was done {times} times"
+    for data in completed:
+        if not data["patch"].items() <= state.state.items():
+            yield f"what node {data['node_id']} found out is lost: {data['patch']}"
 
 
 def _count(events: list[RecordedEvent], kind: str) -> int:

@@ -33,7 +33,7 @@ ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """Draws runs over one axis of time, from the first one's start to ``until`` or beyond."""
+    """Draws runs over one axis of time, from the first node's start to ``until`` or beyond."""
 
     runs: Sequence[Seen]
     until: datetime
@@ -46,7 +46,8 @@ class Lanes:
             return
         glyphs = ASCII if options.ascii_only else UNICODE
         plain = console.no_color or console.color_system is None
-        start_ms = min(to_ms(seen.run.created_at) for seen in self.runs)
+        starts = [span.start for seen in self.runs for span in seen.spans]
+        start_ms = to_ms(min(starts, default=self.until))
         length_ms = max(self.least_ms, to_ms(self.until) - start_ms)
         scale = Scale(start_ms, length_ms, options.max_width - NAME_CELLS - STATUS_CELLS - 2)
         for seen in self.runs:

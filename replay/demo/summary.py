@@ -84,9 +84,9 @@ def _checks(facts: Facts) -> list[Text]:
         return [Text(f"✖ {problem}", style="bold red") for problem in facts.differs]
     killed = " and ".join(facts.killed) or "nobody"
     lines = (
-        f"{facts.events} events in {facts.seconds:.1f} s; every run is as planned, no version missing",
-        f"{killed} got SIGKILL: runs taken over {len(facts.recovered)}, steps done twice 0",
-        "each pause window took effect once; who was restored has its context back",
+        f"{facts.events} events in {facts.seconds:.1f} s, every run is as planned, nothing is lost",
+        f"{killed} got SIGKILL: {len(facts.recovered)} runs taken over, no step done twice",
+        "each pause window took effect once, each restored run had its context back",
     )
     return [Text.assemble(("✔ ", "bold green"), line) for line in lines]
 

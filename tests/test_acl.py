@@ -1,0 +1,60 @@
+"""The README's smallest ACL is enough for everything, and grants nothing beyond its namespace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from servers import OWN, Server
+
+from eventstore import ConsumerGroup, EventStore, NewEvent, RecordedEvent, ServerRefused
+from replay import Restorer, RunControl
+
+README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+
+
+def acl_of_readme() -> list[str]:
+    block = re.search(r"<!-- acl -->\n```\n(.*?)```", README, flags=re.DOTALL)
+    assert block
+    return block[1].split()
+
+
+@pytest.fixture(params=OWN)
+async def limited(
+    request: pytest.FixtureRequest, launch: Callable[..., Server]
+) -> AsyncIterator[EventStore]:
+    server = launch(request.param, tcp=True)
+    server.admin.execute_command(*acl_of_readme())
+    url = server.url.replace("redis://", "redis://runstore:secret@")
+    async with EventStore.open(url, namespace="runs") as store:
+        yield store
+
+
+async def test_the_acl_is_enough_for_a_store_a_group_and_a_restorer(limited: EventStore) -> None:
+    # given a store opened by the limited user
+    await limited.append("r", NewEvent("run.created"), idempotency_key="k")
+    await RunControl(limited).pause("r", state={}, window=0, on_expiry="restore")
+    # when everything that a service does is done
+    counts = await Restorer(limited, lambda _context: None).run_once()
+    seen: list[RecordedEvent] = []
+    await ConsumerGroup(limited, "all", seen.append, create=True).run_to_end()
+    await limited.append("r", NewEvent("run.completed"))
+    await limited.wait("r", "run.completed", 5)
+    # then nothing was refused
+    assert counts.restored == 1
+    assert [event.version for event in seen] == [1, 2, 3, 4, 5]
+    assert len([event async for event in limited.read_all()]) == 6
+
+
+async def test_the_acl_keeps_other_namespaces_out(limited: EventStore) -> None:
+    # given the limited user
+    url = limited.opening.url
+    # when it opens another namespace
+    with pytest.raises(ServerRefused) as refusal:
+        await EventStore.open(url, namespace="other").start()
+    # then the server says no, and the message tells why without the password
+    assert "ACL" in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+
