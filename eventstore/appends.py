@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from eventstore.codec import checksum
+from eventstore.codec import append_prefix, crc_of
 from eventstore.errors import InvalidArgument, InvalidEvent, RunClosed
 from eventstore.events import ANY, DELETED, ENDS, ExpectedVersion, NewEvent, Position
 from eventstore.events.identifiers import check_name, check_run_id, new_id
@@ -68,6 +68,8 @@ def prepare(append: Append, settings: Settings) -> PreparedAppend:
     event follows the run's end in the same append. Nothing is written then.
     """
     run_id = check_run_id(append.run_id)
+    given_id = append.append_id
+    append_id = new_id() if given_id is None else check_name("append_id", given_id)
     events = _checked_events(append.events, run_id, settings)
     encoded = [event.encoded for event in events]
     size_bytes = _checked_size(events, encoded, settings)
@@ -87,12 +89,12 @@ def prepare(append: Append, settings: Settings) -> PreparedAppend:
     for change in timers:
         fields += (change.operation, change.timer.member, str(change.value_ms))
     fields.append(str(len(events)))
+    prefix = append_prefix(run_id.encode(), append_id.encode())
     for event in encoded:
-        fields += (event, checksum(event))
-    given_id = append.append_id
+        fields += (event, b"%08x" % crc_of(prefix, event))
     return PreparedAppend(
         run_id=run_id,
-        append_id=new_id() if given_id is None else check_name("append_id", given_id),
+        append_id=append_id,
         expected=ExpectedVersion.of(append.expected),
         idempotency_key=key,
         may_be_written=given_id is not None,

@@ -39,9 +39,14 @@ def decode_json(encoded: bytes, where: str) -> Any:
         raise CorruptEvent(where, f"not JSON ({error})") from None
 
 
-def checksum(encoded: bytes) -> bytes:
-    """Give the CRC-32 of stored bytes as eight hexadecimal digits."""
-    return b"%08x" % zlib.crc32(encoded)
+def append_prefix(run_id: bytes, append_id: bytes) -> int:
+    """Begin the CRC-32 of an append's events with what they share."""
+    return zlib.crc32(b"%b\n%b" % (run_id, append_id))
+
+
+def crc_of(prefix: int, encoded: bytes) -> int:
+    """Give the CRC-32 over an append's prefix and an event's bytes."""
+    return zlib.crc32(encoded, prefix)
 
 
 def _check_values(value: Any, what: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 
 from eventstore.appends import AppendResult
+from eventstore.codec import append_prefix, crc_of
 from eventstore.errors import CorruptEvent
 from eventstore.events import NewEvent, Position, RecordedEvent, Upcasters
 
@@ -27,21 +28,23 @@ class Decoder:
         version = entry_id[: entry_id.index(b"-")]
         try:
             _, encoded, _, checksum, _, place, _, append_id, *rest = fields
-            _verify(encoded, checksum, run_id.encode(), version, place, append_id, rest)
             position = Position.at_entry(partition, place)
+            number = int(version)
+            _verify(checksum, run_id.encode(), append_id, encoded, number, position, rest)
         except ValueError as error:
             raise CorruptEvent(f"version {int(version)} of run {run_id!r}", str(error)) from None
-        return self._event(run_id, int(version), position, encoded, rest)
+        return self._event(run_id, number, position, encoded, rest)
 
     def log_entry(self, partition: int, entry_id: bytes, fields: list[bytes]) -> RecordedEvent:
         """Read an entry of the log. Raises ``CorruptEvent``."""
         position = Position.at_entry(partition, entry_id)
         try:
             _, run_id, _, version, _, encoded, _, checksum, _, append_id, *rest = fields
-            _verify(encoded, checksum, run_id, version, entry_id, append_id, rest)
+            number = int(version)
+            _verify(checksum, run_id, append_id, encoded, number, position, rest)
         except ValueError as error:
             raise CorruptEvent(str(position), str(error)) from None
-        return self._event(run_id.decode(), int(version), position, encoded, rest)
+        return self._event(run_id.decode(), number, position, encoded, rest)
 
     def recorded(
         self, events: Sequence[NewEvent], result: AppendResult, workflow_id: str | None
@@ -96,17 +99,23 @@ class Decoder:
 
 
 def _verify(
-    encoded: bytes,
     checksum: bytes,
     run_id: bytes,
-    version: bytes,
-    place: bytes,
     append_id: bytes,
+    encoded: bytes,
+    version: int,
+    position: Position,
     rest: list[bytes],
 ) -> None:
-    """Raise ``ValueError`` unless the checksum fits; ``append.lua`` says what it covers."""
-    covered = (b"%08x" % zlib.crc32(encoded), run_id, version, place, append_id)
-    workflow_id = rest[1] if rest else b""
-    sha = hashlib.sha1(b"\n".join((*covered, workflow_id)), usedforsecurity=False)
-    if sha.hexdigest()[:8].encode() != checksum:
+    """Raise ``ValueError`` unless the checksum fits; ``append.lua`` adds it up."""
+    total = crc_of(append_prefix(run_id, append_id), encoded)
+    total += 65537 * version + 257 * position.n + position.ms
+    if rest:
+        total += _workflow_sum(rest[1])
+    if b"%08x" % (total & 0xFFFFFFFF) != checksum:
         raise ValueError("the checksum does not fit")
+
+
+@lru_cache(maxsize=1_024)
+def _workflow_sum(workflow_id: bytes) -> int:
+    return int(hashlib.sha1(workflow_id, usedforsecurity=False).hexdigest()[:8], 16)

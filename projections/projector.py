@@ -18,6 +18,7 @@ from eventstore.errors import (
 )
 from eventstore.events import Position, RecordedEvent
 from projections.database import Database, Transaction
+from projections.database.writer_lock import WriterLock
 from projections.positions import (
     DEFAULT_WAIT_S,
     Appended,
@@ -32,7 +33,6 @@ from projections.registry import bind_store, register
 from projections.runs import RunProjection
 from projections.status import ProjectionStatus, projection_status
 from projections.timelines import TimelineProjection
-from projections.writer_lock import WriterLock
 
 BUILT_IN: tuple[type[Projection], ...] = (RunProjection, TimelineProjection)
 """What ``Runs``, ``Timeline`` and ``Pauses`` read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eventstore.errors import StoreMismatch
 from projections.database import Transaction
-from projections.migrations import statements
+from projections.database.migrations import statements
 from projections.projection import Projection
 
 

@@ -7,13 +7,9 @@ from typing import Any
 import orjson
 
 from eventstore.events import RecordedEvent
-from projections.checkpoints import CheckpointRows
 from projections.database import Transaction
-from projections.labels import LabelRows
-from projections.nodes import NodeRows
-from projections.pauses import TYPES as PAUSE_TYPES
-from projections.pauses import PauseRows
 from projections.projection import Projection
+from projections.rows import PAUSE_TYPES, CheckpointRows, LabelRows, NodeRows, PauseRows
 from projections.run_cache import RunCache
 from projections.state import RunState
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass
@@ -99,12 +100,22 @@ def _check_run(server: AnyServer, tag: str, run_id: str, entries: list[Entry]) -
     stored = server.admin.xrange(f"{tag}:run:{run_id}")
     assert [entry_id.decode() for entry_id, _ in stored] == [f"{e.version}-0" for e in entries]
     for entry, (_, fields) in zip(entries, stored, strict=True):
-        assert b"%08x" % zlib.crc32(entry.fields[b"e"]) == entry.fields[b"c"]
+        assert entry.fields[b"c"] == _checksum(entry)
         assert fields == {
             **{name: value for name, value in entry.fields.items() if name not in (b"r", b"v")},
             b"p": entry.id.encode(),
         }
     _check_head(server.admin.hgetall(f"{tag}:head:{run_id}"), entries)
+
+
+def _checksum(entry: Entry) -> bytes:
+    ms, _, n = entry.id.partition("-")
+    shared = f"{entry.run_id}\n{entry.append_id}".encode()
+    total = zlib.crc32(shared + entry.fields[b"e"])
+    total += 65537 * entry.version + 257 * int(n) + int(ms)
+    if workflow_id := entry.fields.get(b"w"):
+        total += int(hashlib.sha1(workflow_id, usedforsecurity=False).hexdigest()[:8], 16)
+    return b"%08x" % (total % 2**32)
 
 
 def _check_head(head: dict[bytes, bytes], entries: list[Entry]) -> None:

@@ -116,10 +116,12 @@ def timers(server: Any, namespace: str) -> list[str]:
 # Steered races: plans yield each step, so that a test decides who goes when.
 
 
-def restoring(operations: Operations, handed: list[RunContext], now_ms: int) -> Plan[list[Effect]]:
+def restoring(
+    operations: Operations, handed: list[RunContext], now_ms: int, lease_ms: int = LEASE_MS
+) -> Plan[list[Effect]]:
     """Do what one round of a restorer does, as a plan; give the effects."""
     effects = []
-    for due in (yield from operations.due(now_ms, 100, LEASE_MS)):
+    for due in (yield from operations.due(now_ms, 100, lease_ms)):
         effect = yield from take_effect(operations, due, now_ms, HANDOVER_MS)
         effects.append(effect)
         if isinstance(effect, Handover):

@@ -10,8 +10,8 @@ from histories import dump, histories, logs, project, record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventstore.events import NewEvent, RecordedEvent
 from eventstore.clock import from_ms
+from eventstore.events import NewEvent, RecordedEvent
 from projections import (
     Database,
     Pauses,

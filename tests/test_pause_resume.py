@@ -351,9 +351,7 @@ async def test_an_unknown_pause_is_not_found(any_store: Any, pause_id: str) -> N
 
 
 @pytest.mark.parametrize("pause_id", [None, "p"])
-async def test_who_comes_second_learns_who_was_first(
-    any_store: Any, pause_id: str | None
-) -> None:
+async def test_who_comes_second_learns_who_was_first(any_store: Any, pause_id: str | None) -> None:
     # given a run that ann resumed
     await pause(any_store, "run")
     await control(any_store).resume("run", cause="decision", actor="ann")
@@ -432,9 +430,7 @@ async def test_one_wins_among_racing_processes(
 
 
 @pytest.mark.parametrize("number", range(1, 5))
-async def test_a_rival_between_any_two_steps_leaves_one_winner(
-    any_store: Any, number: int
-) -> None:
+async def test_a_rival_between_any_two_steps_leaves_one_winner(any_store: Any, number: int) -> None:
     # given a run beyond its window
     await pause(any_store, "run")
     operations = any_store.operations

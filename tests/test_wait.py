@@ -137,7 +137,7 @@ async def test_a_hundred_can_wait_at_once(
         assert (await waiting[number]).run_id == f"run-{number}"
         assert time.monotonic() - began < 2, "the wait was not told in time"
 
-    assert len(server.admin.client_list()) < 20
+    assert len(server.admin.client_list()) < 40  # max_connections and the few beside
 
 
 async def test_who_gives_up_waiting_leaves_the_store_usable(any_store: EventStore) -> None:

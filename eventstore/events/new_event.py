@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Annotated, Any, Self
 
 import orjson
 from pydantic import (
@@ -11,7 +13,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PrivateAttr,
     StringConstraints,
     ValidationError,
 )
@@ -50,7 +51,6 @@ class NewEvent(BaseModel):
     occurred_at: AwareDatetime | None
     meta: dict[str, Any]
     schema_version: Annotated[int, Field(ge=1, le=_MAX_SCHEMA_VERSION)]
-    _encoded: bytes = PrivateAttr()
 
     def __init__(
         self,
@@ -79,12 +79,17 @@ class NewEvent(BaseModel):
             raise InvalidEvent(_first_problem(error), type=type) from None
         _check_names(self)
         _check_payload(self.type, self.data)
-        self._encoded = _encode(self)
+        self.encoded  # noqa: B018 - encodes now, which finds what JSON cannot hold
 
-    @property
+    @cached_property
     def encoded(self) -> bytes:
         """The JSON bytes that are stored."""
-        return self._encoded
+        return _encode(self)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:  # noqa: ARG002 - pydantic's signature
+        """Give a copy with other fields, checked and encoded like any event."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(fields | dict(update or {})))
 
 
 def _check_names(event: NewEvent) -> None:

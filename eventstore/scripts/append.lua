@@ -15,7 +15,8 @@
 --         what the events do to the run: '' nothing, 'closed' end it, 'deleted' delete it
 --         '1' if a deletion is all that is appended, which may follow an end, else '0'
 --         number of timer changes, then for each: 'after' | 'at' | 'clear', member, ms
---         number of events, then for each: JSON bytes, their CRC-32
+--         number of events, then for each: JSON bytes, CRC-32 over run id, '\n', append id
+--         and these bytes, in hexadecimal
 -- REPLY for each append one of
 --         {'ok', first version, last version, ms, n of the first, '0' written | '1' known}
 --         {'version', actual version}
@@ -25,13 +26,12 @@
 --
 -- Entries: log    id <ms>-<n>     r run id, v version, e JSON, c checksum, a append id [, w]
 --          run    id <version>-0  e JSON, c checksum, p <ms>-<n>, a append id [, w]
---          w is the run's workflow id, where the event itself carries none; c covers all:
---          the first 8 digits of SHA-1 over CRC-32, run id, version, position, append id, w
+--          w is the run's workflow id, where the event itself carries none; c covers all
 -- Head:    v version, s 'open' | 'closed' | 'deleted', w workflow id,
 --          i:<idempotency key> '<first> <last> <ms>-<n> <digest>', t:<timer> due ms
 --
 -- ms is server time, never going back; n counts the log's entries without a gap.
--- Numbers stay below 2^53; they are written with %.0f because tostring keeps 14 digits only.
+-- Versions and n stay below 10^14, which `..` writes exactly; larger sums are written with %.0f.
 
 local log, tail_key, due = KEYS[1], KEYS[2], KEYS[3]
 
@@ -105,21 +105,38 @@ local function as_expected(expected, version)
   return expected == version
 end
 
+-- The checksum of an entry. The client's covers JSON, run id and append id; this one adds what
+-- only the script knows. The factors are odd, so that no changed digit leaves the sum as it was.
+local function checksum(crc, version, n, workflow_sum)
+  local sum = tonumber(crc, 16) + 65537 * version + 257 * n + tonumber(ms) + workflow_sum
+  return string.format('%08x', sum % 4294967296)
+end
+
+local function sum_of(workflow)
+  return tonumber(string.sub(redis.sha1hex(workflow), 1, 8), 16)
+end
+
 -- Write one event to both streams. Gives the server's refusal, or nil.
-local function write(append, version, position, json, sum, workflow)
-  sum = string.sub(redis.sha1hex(table.concat(
-    {sum, append.run_id, version, position, append.id, workflow or ''}, '\n')), 1, 8)
-  local entry = {'e', json, 'c', sum, 'p', position, 'a', append.id}
-  local record = {'r', append.run_id, 'v', version, 'e', json, 'c', sum, 'a', append.id}
-  if workflow then
-    entry[9], entry[10] = 'w', workflow
-    record[11], record[12] = 'w', workflow
-  end
+local function write(append, version, n, json, crc, workflow, workflow_sum)
+  local position, sum = ms .. '-' .. n, checksum(crc, version, n, workflow_sum)
   -- The first write may be refused (memory, disk, a key of another type), and then nothing is
   -- written yet. The server refuses none of the later ones.
-  local written = redis.pcall('XADD', append.run, version .. '-0', unpack(entry))
+  local written
+  if workflow then
+    written = redis.pcall('XADD', append.run, version .. '-0', 'e', json, 'c', sum,
+      'p', position, 'a', append.id, 'w', workflow)
+  else
+    written = redis.pcall('XADD', append.run, version .. '-0', 'e', json, 'c', sum,
+      'p', position, 'a', append.id)
+  end
   if type(written) == 'table' and written.err then return written.err end
-  redis.call('XADD', log, position, unpack(record))
+  if workflow then
+    redis.call('XADD', log, position, 'r', append.run_id, 'v', version, 'e', json, 'c', sum,
+      'a', append.id, 'w', workflow)
+  else
+    redis.call('XADD', log, position, 'r', append.run_id, 'v', version, 'e', json, 'c', sum,
+      'a', append.id)
+  end
 end
 
 local function change_timers(append, fields)
@@ -166,9 +183,11 @@ local function append_one(append)
   if not workflow and append.workflow ~= '' then workflow = append.workflow end
   local first, first_n = tonumber(version) + 1, tail_n + 1
   local last = first - 1
+  local inherited = append.inherits and workflow
+  local workflow_sum = inherited and sum_of(inherited) or 0
   for i = 1, #append.events, 2 do
-    local refusal = write(append, text(last + 1), ms .. '-' .. text(tail_n + 1),
-      append.events[i], append.events[i + 1], append.inherits and workflow)
+    local refusal = write(append, last + 1, tail_n + 1, append.events[i], append.events[i + 1],
+      inherited, workflow_sum)
     if refusal then return {'error', refusal} end
     last, tail_n = last + 1, tail_n + 1
   end

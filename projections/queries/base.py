@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+from eventstore.errors import InvalidArgument
 from eventstore.events import Position
 from projections.database import Database
 from projections.positions import DEFAULT_WAIT_S, Appended, wait_for
 from projections.queries.conditions import Conditions
-from projections.queries.page import Page, check_limit, fingerprint, read_cursor, write_cursor
+from projections.queries.page import (
+    MAX_LIMIT,
+    Page,
+    check_whole,
+    fingerprint,
+    read_cursor,
+    write_cursor,
+)
 
 Item = TypeVar("Item")
 
@@ -22,11 +30,20 @@ class Order:
     columns: tuple[str, ...]
     kinds: tuple[type, ...]
     descending: bool = False
+    present: bool = False
+    """Rows without a value in the first column are left out."""
 
     def clause(self) -> str:
         """Give it as SQL."""
         way = "DESC" if self.descending else "ASC"
         return "ORDER BY " + ", ".join(f"{column} {way}" for column in self.columns)
+
+
+def chosen(orders: Mapping[str, Order], name: str) -> Order:
+    """Give the order of a name; raise ``InvalidArgument`` if there is none."""
+    if name not in tuple(orders):
+        raise InvalidArgument(f"order must be one of {', '.join(orders)}, not {name!r}")
+    return orders[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,9 @@ class Queries:
         cursor: str | None,
     ) -> Page[Any]:
         """Fetch a page, and one row more to know whether another page follows."""
-        check_limit(limit)
+        check_whole("limit", limit, MAX_LIMIT)
+        if order.present:
+            conditions.add(f"{order.columns[0]} IS NOT NULL")
         owner = fingerprint(listing.table, conditions.where(), conditions.parameters, order)
         if cursor is not None:
             key = read_cursor(cursor, owner, order.kinds)

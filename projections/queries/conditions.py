@@ -76,7 +76,10 @@ def check_texts(
     name: str, values: str | Iterable[str], known: Collection[str] | None
 ) -> tuple[str, ...]:
     """Give one or more texts in a fixed order; raise ``InvalidArgument`` for anything else."""
-    wanted = {values} if isinstance(values, str) else set(values)
+    try:
+        wanted = {values} if isinstance(values, str) else set(values)
+    except TypeError:
+        raise InvalidArgument(f"{name} must be one or more texts, not {values!r}"[:200]) from None
     if not 1 <= len(wanted) <= MAX_VALUES:
         raise InvalidArgument(f"{name} takes 1 to {MAX_VALUES} values, not {len(wanted)}")
     for value in wanted:

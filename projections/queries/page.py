@@ -32,11 +32,11 @@ class Page(Generic[Item]):
     next_cursor: str | None
 
 
-def check_limit(limit: int) -> int:
-    """Give back a good limit; raise ``InvalidArgument`` unless it is 1 to ``MAX_LIMIT``."""
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_LIMIT:
-        raise InvalidArgument(f"limit must be 1 to {MAX_LIMIT}, not {limit!r}", limit=limit)
-    return limit
+def check_whole(name: str, value: int, highest: int) -> int:
+    """Give back a whole number of 1 to ``highest``; raise ``InvalidArgument`` for all else."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
+        raise InvalidArgument(f"{name} must be 1 to {highest}, not {value!r}")
+    return value
 
 
 def fingerprint(query: str, *asked: Any) -> str:

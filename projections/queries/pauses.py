@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from eventstore.errors import InvalidArgument, RunNotFound
-from projections.queries.base import Listing, Order, Queries
+from eventstore.errors import RunNotFound
+from projections.queries.base import Listing, Order, Queries, chosen
 from projections.queries.conditions import Conditions, check_text, maybe_moment, moment
-from projections.queries.page import Page
+from projections.queries.page import Page, check_whole
 
 STATUSES = ("open", "expired", "resumed", "ended")
 WAITING = ("open", "expired")
@@ -24,8 +24,8 @@ _KINDS = (int, str, int)
 ORDERS = {
     "paused": Order(_BY_START, _KINDS),
     "-paused": Order(_BY_START, _KINDS, descending=True),
-    "expires": Order(_BY_EXPIRY, _KINDS),
-    "-expires": Order(_BY_EXPIRY, _KINDS, descending=True),
+    "expires": Order(_BY_EXPIRY, _KINDS, present=True),
+    "-expires": Order(_BY_EXPIRY, _KINDS, descending=True, present=True),
 }
 """The orders of ``list_pauses``; a minus means downwards: latest first."""
 
@@ -158,11 +158,7 @@ class Pauses(Queries):
         conditions.among("status", status, STATUSES)
         conditions.equal("reason", reason)
         conditions.between("expires_ms", None, expiring_before)
-        if order not in ORDERS:
-            raise InvalidArgument(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
-        if order.endswith("expires"):
-            conditions.add("expires_ms IS NOT NULL")
-        return self._page(_PAUSES, conditions, ORDERS[order], limit, cursor)
+        return self._page(_PAUSES, conditions, chosen(ORDERS, order), limit, cursor)
 
     def counts_by_reason(self) -> dict[str | None, int]:
         """Count the pauses of each reason, open and over, the most frequent first."""
@@ -190,9 +186,7 @@ class Pauses(Queries):
 
         Raises ``RunNotFound``, and ``InvalidArgument`` for a version below 1.
         """
-        if version is not None and not 1 <= version <= _MAX_VERSION:
-            raise InvalidArgument(f"version must be 1 or more, not {version!r}")
-        up_to = _MAX_VERSION if version is None else version
+        up_to = _MAX_VERSION if version is None else check_whole("version", version, _MAX_VERSION)
         with self._database.snapshot() as tx:
             rows = tx.execute(_CHECKPOINT, (check_text("run_id", run_id), up_to))
             if not rows and not tx.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)):

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from eventstore.errors import InvalidArgument, RunNotFound
-from projections.labels import label_value
-from projections.queries.base import Listing, Order, Queries
-from projections.queries.conditions import Conditions, check_text, maybe_moment
+from projections.queries.base import Listing, Order, Queries, chosen
+from projections.queries.conditions import MAX_VALUES, Conditions, check_text, maybe_moment
 from projections.queries.page import Page
 from projections.queries.run import (
     NODE_COLUMNS,
@@ -22,6 +21,7 @@ from projections.queries.run import (
     make_node,
     make_run,
 )
+from projections.rows import label_value
 from projections.state import RunState
 
 STATUSES = ("pending", "running", "paused", "completed", "failed", "aborted")
@@ -33,7 +33,9 @@ _COLUMNS = {
     "events": "version",
 }
 ORDERS = {
-    sign + name: Order((column, "run_id"), (int, str), descending=bool(sign))
+    sign + name: Order(
+        (column, "run_id"), (int, str), descending=bool(sign), present=name == "ended"
+    )
     for name, column in _COLUMNS.items()
     for sign in ("", "-")
 }
@@ -93,16 +95,12 @@ class Runs(Queries):
         conditions.equal("workflow_id", workflow_id)
         conditions.among("status", status, STATUSES)
         conditions.equal("parent", parent)
-        for name, value in (labels or {}).items():
-            conditions.add(_HAS_LABEL, check_text("label", name), _label(value))
+        for name, value in _checked(labels or {}):
+            conditions.add(_HAS_LABEL, name, value)
         conditions.between("created_ms", created_after, created_before)
         conditions.between("updated_ms", updated_after, updated_before)
         conditions.between("ended_ms", ended_after, ended_before)
-        if order not in ORDERS:
-            raise InvalidArgument(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
-        if order.endswith("ended"):
-            conditions.add("ended_ms IS NOT NULL")
-        return self._page(_RUNS, conditions, ORDERS[order], limit, cursor)
+        return self._page(_RUNS, conditions, chosen(ORDERS, order), limit, cursor)
 
     def get_run(self, run_id: str) -> RunDetails:
         """Give one run with its state, input and output. Raises ``RunNotFound``."""
@@ -152,8 +150,11 @@ class Runs(Queries):
             raise RunNotFound(run_id)
 
 
-def _label(value: Any) -> str:
+def _checked(labels: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Give labels as they are stored."""
+    if len(labels) > MAX_VALUES:
+        raise InvalidArgument(f"labels takes up to {MAX_VALUES} values, not {len(labels)}")
     try:
-        return label_value(value)
+        return [(check_text("label", name), label_value(labels[name])) for name in labels]
     except TypeError as error:
         raise InvalidArgument(f"a label's value must be JSON: {error}") from None

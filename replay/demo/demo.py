@@ -22,7 +22,8 @@ from replay.demo.summary import show_summary
 from replay.demo.telling import Note, tell
 from replay.demo.view import View
 
-DATABASE = "projections.db"
+DATABASE = "runs.db"
+"""Where the command line looks for the read side of the namespace ``runs``."""
 WORKERS = 3
 RESTORERS = 2
 PACE, QUICK_PACE = 1.5, 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from eventstore.settings import URL_VARIABLE
 from replay.bars import QUIET, render
 from replay.demo import orders
 from replay.demo.facts import Facts
@@ -94,11 +96,12 @@ def _checks(facts: Facts) -> list[Text]:
 def _next(facts: Facts, placed: Placed) -> RenderableType:
     folder = Path(facts.folder)
     where = "" if folder == Path(".runstore") else f" --folder {shlex.quote(str(folder))}"
+    program = f"env -u {URL_VARIABLE} runstore" if URL_VARIABLE in os.environ else "runstore"
     parked = [run_id for run_id, order in placed.items() if order.story is orders.PARKED]
     commands = [
         "runs list",
         *(f"timeline {run_id} --bars" for run_id in [*chosen(facts, placed)][:1]),
         *(f"resume {run_id}" for run_id in parked[:1]),
     ]
-    lines = [Text(f"  runstore {command}{where}", style="bold cyan") for command in commands]
+    lines = [Text(f"  {program} {command}{where}", style="bold cyan") for command in commands]
     return Group("", Rule("try next", style=QUIET, align="left"), *lines)

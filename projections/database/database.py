@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from eventstore.errors import InvalidArgument, ServerRefused, StoreUnavailable
-from projections.connections import open_reader, open_writer
-from projections.sqlite_errors import translated
+from projections.database.connections import open_reader, open_writer
+from projections.database.errors import translated
 
 DEFAULT_BUSY_TIMEOUT_MS = 5_000
 DEFAULT_MAX_READERS = 8

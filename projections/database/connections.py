@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from eventstore.errors import ServerRefused, StoreMismatch
-from projections.migrations import check_database, migrate, migrations
-from projections.sqlite_errors import translated
+from projections.database.errors import translated
+from projections.database.migrations import check_database, migrate, migrations
 
 _HEADER = b"SQLite format 3\x00"
 _WAL_PAGES = 8_000  # 32 MB: a page that many batches touch is copied to the database once

@@ -1,0 +1,252 @@
+"""Looks at server, store and database without changing or starting any: what ``doctor`` tells."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventstore import LogRegressed, Position, RunStoreError, ServerRefused, Settings
+from eventstore.clock import from_ms
+from eventstore.commands import Command, count_due, server_time, tail
+from eventstore.keys import LAYOUT_VERSION, Keys
+from eventstore.server import find_binary, status
+from eventstore.transport.failures import ConnectionLost
+from eventstore.transport.lines import BlockingLine
+from eventstore.transport.requirements import Info, ServerVersion, check_server, server_info
+from eventstore.transport.target import parse_target
+from projections import Database, open_database, projection_status
+from replay.cli.session import CannotDo, Session
+
+ROUND_TRIPS = 20
+MEMORY_IS_FULL = 0.9
+
+Facts = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Checkup:
+    """What was seen, part by part, and what follows from it.
+
+    ``wrong`` is to be put right; ``unknown`` could not be seen; ``hints`` say what may be next.
+    """
+
+    server: Facts = field(default_factory=dict)
+    store: Facts = field(default_factory=dict)
+    database: Facts = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """1 if something is wrong, 2 if something could not be seen, else 0."""
+        return 1 if self.wrong else 2 if self.unknown else 0
+
+
+def examine(session: Session) -> Checkup:
+    """Look at everything that the options name."""
+    found = Checkup()
+    tails: Mapping[int, Position] | None = None
+    try:
+        url = session.url or _running_server(session, found)
+        if url is not None:
+            with closing(BlockingLine(parse_target(url), Settings.from_environment())) as line:
+                found.server["url"] = parse_target(url).shown
+                _examine_server(line, found)
+                tails = _examine_store(line, session, found)
+    except ConnectionLost as lost:
+        found.unknown.append(f"no server answers at {found.server['url']} ({lost.cause})")
+    except RunStoreError as refused:
+        found.wrong.append(str(refused))
+    _examine_database(session, tails, found)
+    return found
+
+
+def _running_server(session: Session, found: Checkup) -> str | None:
+    """Give the URL of the folder's own server, if it runs."""
+    seen = status(session.folder)
+    found.server = {"kind": "embedded", "folder": str(session.folder.resolve())}
+    if seen is None or seen.state == "stopped":
+        binary = find_binary()
+        found.server["state"] = "nothing here yet" if seen is None else "stopped"
+        found.server |= {"would_start": str(binary.path), "source": binary.source}
+        next_step = "'runstore demo' or 'runstore import FILE' makes a store"
+        found.hints.append(next_step if seen is None else "the server starts when it is needed")
+        return None
+    found.server |= {"state": seen.state, "pid": seen.pid, "log": str(seen.log_path)}
+    if seen.binary:
+        found.server |= {"binary": str(seen.binary.path), "source": seen.binary.source}
+    if not seen.running:
+        found.unknown.append(f"the server is {seen.state}: {seen.detail}; see {seen.log_path}")
+        return None
+    return seen.url
+
+
+def _examine_server(line: BlockingLine, found: Checkup) -> None:
+    info = _ask(line, server_info())
+    version, config = ServerVersion.of(info), _config(line)
+    append_only = info.get("aof_enabled") == "1"
+    fsync = config.get("appendfsync", "unknown")
+    most = int(info.get("maxmemory", 0))
+    found.server |= {
+        "version": str(version),
+        "append_only_file": append_only,
+        "fsync": fsync if append_only else None,
+        "snapshots": config.get("save") or None,
+        "memory_used_bytes": int(info.get("used_memory", 0)),
+        "memory_max_bytes": most or None,
+        "eviction_policy": info.get("maxmemory_policy"),
+        "clients": int(info.get("connected_clients", 0)),
+        "uptime_seconds": int(info.get("uptime_in_seconds", 0)),
+        "round_trip_ms": _round_trip_ms(line),
+    }
+    try:
+        check_server(info, allow_eviction=False)
+    except ServerRefused as refused:
+        found.wrong.append(str(refused))
+    found.wrong += _wrong_with(info, append_only=append_only)
+
+
+def _wrong_with(info: Info, *, append_only: bool) -> list[str]:
+    most, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
+    rules = (
+        (
+            not append_only,
+            "the append-only file is off, so a restart may lose what was acknowledged; "
+            "run CONFIG SET appendonly yes, and put it into the server's configuration",
+        ),
+        (
+            append_only and info.get("aof_last_write_status", "ok") != "ok",
+            "the server could not write its append-only file; make room on its disk",
+        ),
+        (
+            info.get("rdb_last_bgsave_status", "ok") != "ok",
+            "the server's last snapshot failed; see its log, and the room on its disk",
+        ),
+        (
+            info.get("role", "master") != "master",
+            "the server is a replica, which takes no appends; use the URL of its master",
+        ),
+        (
+            most and used > most * MEMORY_IS_FULL,
+            f"the server uses {used:,} of its {most:,} bytes of memory; raise maxmemory",
+        ),
+    )
+    return [what_to_do for is_wrong, what_to_do in rules if is_wrong]
+
+
+def _examine_store(
+    line: BlockingLine, session: Session, found: Checkup
+) -> Mapping[int, Position] | None:
+    namespace = session.namespace
+    meta = Keys(namespace, 1).meta
+    names = ("partitions", "layout", "id", "created_ms")
+    partitions, layout, identity, created_ms = _ask(
+        line, Command(("HMGET", meta, *names), lambda reply: [v and v.decode() for v in reply])
+    )
+    found.store = {"namespace": namespace, "exists": partitions is not None}
+    if partitions is None:
+        found.hints.append(f"there is no store named {namespace!r} on this server yet")
+        return None
+    found.store |= {"id": identity, "partitions": int(partitions), "layout": int(layout)}
+    found.store["created_at"] = from_ms(int(created_ms))
+    if int(layout) != LAYOUT_VERSION:
+        found.wrong.append(f"its layout is {layout}, this version reads {LAYOUT_VERSION}")
+    if session.partitions not in (None, int(partitions)):
+        found.wrong.append(f"it has {partitions} partitions, not {session.partitions}")
+    return _examine_log(line, Keys(namespace, int(partitions)), found)
+
+
+def _examine_log(line: BlockingLine, keys: Keys, found: Checkup) -> Mapping[int, Position]:
+    partitions = range(keys.partitions)
+    tails = {p: _ask(line, tail(keys, p)) for p in partitions}
+    now_ms = _ask(line, server_time())
+    due = sum(_ask(line, count_due(keys, p, now_ms)) for p in partitions)
+    found.store |= {"events": sum(place.n for place in tails.values()), "due_timers": due}
+    if due:
+        found.hints.append(f"{due:,} timers are due: runstore restore")
+    return tails
+
+
+def _examine_database(
+    session: Session, tails: Mapping[int, Position] | None, found: Checkup
+) -> None:
+    try:
+        path = session.database_path
+        found.database = {"path": str(path), "exists": path.exists()}
+        if not path.exists():
+            found.hints.append("nothing is projected yet: runstore project run --to-end")
+            return
+        with open_database(path, read_only=True) as database:
+            _examine_rows(database, tails, found)
+    except CannotDo as unnamed:
+        found.hints.append(unnamed.message)
+    except RunStoreError as refused:
+        found.wrong.append(str(refused))
+
+
+def _examine_rows(
+    database: Database, tails: Mapping[int, Position] | None, found: Checkup
+) -> None:
+    wal = database.path.with_name(database.path.name + "-wal")
+    with database.snapshot() as tx:
+        (schema,) = tx.execute("PRAGMA user_version")[0]
+        identity = [value for (value,) in tx.execute("SELECT value FROM meta WHERE name = 'store'")]
+    projections = projection_status(database, tails)
+    lags = [one.lag_events for one in projections if one.lag_events is not None]
+    found.database |= {
+        "schema": schema,
+        "size_bytes": sum(file.stat().st_size for file in (database.path, wal) if file.exists()),
+        "events": min((one.events for one in projections), default=0),
+        "behind_events": max(lags, default=None),
+    }
+    if tails is None:
+        return
+    if identity and identity != [found.store["id"]]:
+        found.wrong.append(
+            f"the database was made from store {identity[0]}, this one is {found.store['id']}; "
+            "give the path of another database"
+        )
+        return
+    for place in (place for one in projections for place in one.positions.values()):
+        if tails[place.partition] < place:
+            lost = LogRegressed(f"partition {place.partition}", place, tails[place.partition])
+            found.wrong.append(str(lost))
+    if max(lags, default=0) > 0:
+        found.hints.append(f"{max(lags):,} events are not projected: runstore project run --to-end")
+
+
+def _ask(line: BlockingLine, command: Command[Any]) -> Any:
+    (reply,) = line.exchange([command])
+    if isinstance(reply, Exception):
+        raise ServerRefused(f"the server refused {command.words[0]}: {reply}")
+    return command.decode(reply)
+
+
+def _config(line: BlockingLine) -> dict[str, str]:
+    """Read what INFO does not tell; many servers keep it to themselves."""
+
+    def pairs(reply: list[bytes]) -> dict[str, str]:
+        words = [word.decode(errors="replace") for word in reply]
+        return dict(zip(words[::2], words[1::2], strict=True))
+
+    config: dict[str, str] = {}
+    for pattern in ("appendfsync", "save"):
+        try:
+            config |= _ask(line, Command(("CONFIG", "GET", pattern), pairs))
+        except ServerRefused:
+            continue
+    return config
+
+
+def _round_trip_ms(line: BlockingLine) -> float:
+    taken_s = []
+    for _ in range(ROUND_TRIPS):
+        began_s = time.perf_counter()
+        _ask(line, Command(("PING",), bytes))
+        taken_s.append(time.perf_counter() - began_s)
+    return round(statistics.median(taken_s) * 1000, 3)

@@ -1,0 +1,126 @@
+"""All commands together, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from replay.cli.doctor import doctor
+from replay.cli.meta import completion, show_version
+from replay.cli.options import Group, global_options
+from replay.cli.output import end_unread
+from replay.cli.pauses import pauses, restore, resume
+from replay.cli.project import project
+from replay.cli.runs import runs
+from replay.cli.session import CannotDo, Session
+from replay.cli.state import state
+from replay.cli.stats import stats
+from replay.cli.timeline import timeline
+from replay.cli.transfer import export, import_
+
+INTERRUPTED = 130
+
+
+class Refused(click.ClickException):  # noqa: N818 - named as the errors of the store are
+    """The store said no. Exit code 1."""
+
+
+class Commands(Group):
+    """The commands in the order in which they were added; ``demo`` is loaded when it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands."""
+        return ["demo", *self.commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command."""
+        if cmd_name == "demo":
+            from replay.demo.command import demo  # noqa: PLC0415
+
+            return demo
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        session = ctx.ensure_object(Session)
+        ctx.default_map = {"demo": {"folder": session.folder, "as_json": session.as_json}}
+        with _told_in_one_line():
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException:
+        raise
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        end_unread()
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _told(error: Exception) -> click.ClickException | None:
+    """Give what people are told; None for what nobody expected."""
+    from eventstore.errors import (  # noqa: PLC0415
+        InvalidArgument,
+        RunStoreError,
+        StoreUnavailable,
+        WaitTimeout,
+    )
+
+    message = " ".join(str(error).split())
+    if isinstance(error, (InvalidArgument, StoreUnavailable, WaitTimeout)):
+        return CannotDo(message)
+    if isinstance(error, RunStoreError):
+        return Refused(message)
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        return CannotDo(f"{error.strerror or message}{where}")
+    return None
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=(
+        "Exit codes: 0 good; 1 refused, or findings; 2 wrong usage, or it could not be done. "
+        "With --json each command prints one JSON object, lists as {items, next_cursor}; "
+        "export and restore print JSON lines. Times are in UTC."
+    ),
+)
+def commands() -> None:
+    """An event-sourced store for workflow and agent runs on Redis Streams.
+
+    The options here may also stand after a command.
+    """
+
+
+commands.params += global_options(shown=True)
+commands.params.append(show_version)
+for _command in (
+    import_,
+    export,
+    project,
+    stats,
+    runs,
+    timeline,
+    pauses,
+    resume,
+    restore,
+    state,
+    doctor,
+    completion,
+):
+    commands.add_command(_command)

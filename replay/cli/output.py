@@ -1,0 +1,156 @@
+"""What commands print: tables for people, JSON for programs, progress on stderr."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from projections import Page
+
+MAX_CELL_CHARACTERS = 200
+PIPE_CLOSED = 141
+"""As a shell shows a program that SIGPIPE ended."""
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+Cell = str | int | float | datetime | None
+OnDone = Callable[[float], None]
+
+
+def to_json(value: Any, *, indented: bool = False) -> str:
+    """Write any result as JSON: times in UTC, positions as text."""
+    import orjson  # noqa: PLC0415
+
+    options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indented else 0)
+    return orjson.dumps(value, default=str, option=options).decode()
+
+
+def emit(value: Any) -> None:
+    """Print a result as one line of JSON."""
+    click.echo(to_json(value))
+
+
+def emit_page(page: Page[Any]) -> None:
+    """Print a page of a list as one JSON object."""
+    emit({"items": page.items, "next_cursor": page.next_cursor})
+
+
+def note(text: str) -> None:
+    """Tell people something beside the result."""
+    click.echo(text, err=True)
+
+
+def note_more(page: Page[Any]) -> None:
+    """Say how to see the next page, if there is one."""
+    if page.next_cursor:
+        note(f"there is more: add --cursor {page.next_cursor}")
+
+
+def shown(cell: Cell) -> str:
+    """Write a value for people. What could command a terminal is replaced."""
+    if cell is None:
+        return ""
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d %H:%M:%S}"
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if cell.is_integer() else f"{cell:,.3f}"
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", cell[:MAX_CELL_CHARACTERS])
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: str = "") -> None:
+    """Print a table: drawn on a terminal, in plain columns elsewhere. Numbers stand right."""
+    listed = [list(row) for row in rows]
+    right = [any(isinstance(row[n], (int, float)) for row in listed) for n in range(len(columns))]
+    texts = [[shown(cell) for cell in row] for row in listed]
+    if sys.stdout.isatty():
+        _drawn(columns, texts, right, title)
+    else:
+        _plain(columns, texts, right, title)
+
+
+def facts(pairs: Iterable[tuple[str, Cell]], title: str = "") -> None:
+    """Print names and what they are; those that are nothing are left out."""
+    table(("", ""), [(name, shown(value)) for name, value in pairs if value is not None], title)
+
+
+def _plain(
+    columns: Sequence[str], texts: list[list[str]], right: list[bool], title: str
+) -> None:
+    lines = [list(columns), *texts] if any(columns) else texts
+    widths = [max((len(line[n]) for line in lines), default=0) for n in range(len(columns))]
+    if title:
+        click.echo(title)
+    for line in lines:
+        aligned = (
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(line, widths, right, strict=True)
+        )
+        click.echo(("  " if title else "") + "  ".join(aligned).rstrip())
+
+
+def _drawn(
+    columns: Sequence[str], texts: list[list[str]], right: list[bool], title: str
+) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    drawn = Table(
+        title=Text(title, "bold") if title else None,
+        title_justify="left",
+        show_header=any(columns),
+        header_style="bold",
+        box=SIMPLE_HEAD if any(columns) else None,
+        padding=(0, 1),
+    )
+    for name, to_right in zip(columns, right, strict=True):
+        last = name == columns[-1]
+        drawn.add_column(
+            Text(name),
+            justify="right" if to_right else "left",
+            overflow="ellipsis" if last else "fold",
+            no_wrap=last,
+        )
+    for line in texts:
+        drawn.add_row(*map(Text, line))
+    Console().print(drawn)
+
+
+@contextmanager
+def progress(label: str, total: float | None = None) -> Iterator[OnDone]:
+    """Show on stderr how far something is; only to people.
+
+    Gives a function that takes what is done by now, out of ``total``.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    counted = "{task.percentage:>3.0f} %" if total else "{task.completed:,.0f}"
+    columns = [TextColumn("{task.description}"), BarColumn(), TextColumn(counted)]
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bars:
+        task = bars.add_task(label, total=total)
+        yield lambda done: bars.update(task, completed=done)
+
+
+def end_unread() -> NoReturn:
+    """End the process quietly, because whoever read its output has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)  # for Python's own last flush
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    raise SystemExit(PIPE_CLOSED)

@@ -1,0 +1,90 @@
+"""Where a command works: the store and the database that its options name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from eventstore import SyncEventStore
+    from projections import Database
+
+DEFAULT_FOLDER = Path(".runstore")
+
+
+class CannotDo(click.ClickException):  # noqa: N818 - named as the errors of the store are
+    """Something a command needs is not there; the message says what to do. Exit code 2."""
+
+    exit_code = 2
+
+
+@dataclass
+class Session:
+    """What the global options say."""
+
+    url: str | None = field(default=None, repr=False)
+    namespace: str = "runs"
+    folder: Path = DEFAULT_FOLDER
+    database: Path | None = None
+    partitions: int | None = None
+    as_json: bool = False
+
+    @property
+    def database_path(self) -> Path:
+        """The database of projections.
+
+        It lies in the folder, as the embedded server does. A server named by a URL has no
+        folder, and a guess might show another store's rows.
+        """
+        from eventstore.events import check_namespace  # noqa: PLC0415
+
+        if self.database is not None:
+            return self.database
+        if self.url is not None:
+            raise CannotDo(
+                "with a URL, say where the database of projections is: --database PATH, or the "
+                "variable RUNSTORE_DATABASE"
+            )
+        return self.folder / f"{check_namespace(self.namespace)}.db"
+
+    @contextmanager
+    def store(self, *, create: bool = False) -> Iterator[SyncEventStore]:
+        """Open the store; in a folder that has none only where ``create`` says so."""
+        from eventstore import SyncEventStore  # noqa: PLC0415
+        from eventstore.server import status  # noqa: PLC0415
+
+        if self.url is None and not create and status(self.folder) is None:
+            raise CannotDo(
+                f"there is no store in {self.folder} yet; 'runstore import FILE' makes one"
+            )
+        with SyncEventStore.open(
+            self.url, namespace=self.namespace, partitions=self.partitions, folder=self.folder
+        ) as store:
+            yield store
+
+    @contextmanager
+    def reading(self) -> Iterator[Database]:
+        """Open the database to read. No server is needed."""
+        from projections import open_database  # noqa: PLC0415
+
+        path = self.database_path
+        if not path.exists():
+            raise CannotDo(
+                f"nothing is projected yet, {path} is not there; "
+                "run 'runstore project run --to-end' first"
+            )
+        with open_database(path, read_only=True) as database:
+            yield database
+
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """Open the database to write, making it if need be."""
+        from projections import open_database  # noqa: PLC0415
+
+        with open_database(self.database_path) as database:
+            yield database

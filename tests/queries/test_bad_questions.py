@@ -1,0 +1,117 @@
+"""What a question cannot take is refused with a clear error."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from eventstore.errors import InvalidArgument, RunNotFound
+from projections import Pauses, Runs, Timeline
+
+SQL = "x' OR 1=1; DROP TABLE runs; --"
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1_001, 10**9, 2.0, "10", True, None])
+def test_a_limit_is_1_to_1000(runs: Runs, timeline: Timeline, pauses: Pauses, limit: Any) -> None:
+    for ask in (
+        lambda: runs.list_runs(limit=limit),
+        lambda: pauses.list_pauses(limit=limit),
+        lambda: timeline.timeline(run_id="done", limit=limit),
+    ):
+        with pytest.raises(InvalidArgument, match="limit"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"order": "name"},
+        {"order": "created_ms"},
+        {"order": ["created"]},
+        {"status": "sleeping"},
+        {"status": []},
+        {"status": [1]},
+        {"status": 1},
+        {"status": [["paused"]]},
+        {"status": ["paused", SQL]},
+        {"status": [f"s{n}" for n in range(101)]},
+        {"workflow_id": 7},
+        {"workflow_id": "\ud800"},
+        {"parent": b"done"},
+        {"labels": {"team": object()}},
+        {"labels": {7: "x"}},
+        {"labels": dict.fromkeys(map(str, range(101)))},
+        {"created_after": datetime(2024, 1, 1)},  # noqa: DTZ001 - that is what is refused
+        {"ended_before": "2024-01-01"},
+    ],
+)
+def test_what_a_list_of_runs_cannot_take_is_refused(runs: Runs, asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument):
+        runs.list_runs(**asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"run_id": "done", "workflow_id": "intake"},
+        {"run_id": "done", "sources": "nodes"},
+        {"run_id": "done", "types": []},
+        {"run_id": "done", "since": datetime(2024, 1, 1)},  # noqa: DTZ001 - that is refused
+        {"run_id": 7},
+    ],
+)
+def test_what_a_timeline_cannot_take_is_refused(timeline: Timeline, asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument):
+        timeline.timeline(**asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"status": "paused"},
+        {"order": "created"},
+        {"expiring_before": datetime(2024, 1, 1)},  # noqa: DTZ001 - that is refused
+        {"reason": 7},
+    ],
+)
+def test_what_a_list_of_pauses_cannot_take_is_refused(
+    pauses: Pauses, asked: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgument):
+        pauses.list_pauses(**asked)
+
+
+@pytest.mark.parametrize("version", [0, -1, 2**63, "3", True])
+def test_a_version_is_a_number_from_1(pauses: Pauses, version: Any) -> None:
+    with pytest.raises(InvalidArgument, match="version"):
+        pauses.checkpoint("waiting", version)
+
+
+def test_what_is_asked_of_an_unknown_run_says_so(
+    runs: Runs, timeline: Timeline, pauses: Pauses
+) -> None:
+    for ask in (runs.get_run, runs.nodes, timeline.spans, pauses.checkpoint):
+        with pytest.raises(RunNotFound):
+            ask("nobody")
+    with pytest.raises(RunNotFound):
+        timeline.timeline(run_id="nobody")
+
+
+def test_sql_in_a_text_is_only_a_text(runs: Runs, timeline: Timeline, pauses: Pauses) -> None:
+    for found in (
+        runs.list_runs(workflow_id=SQL),
+        runs.list_runs(parent=SQL),
+        runs.list_runs(labels={SQL: SQL}),
+        pauses.list_pauses(reason=SQL),
+        pauses.list_pauses(run_id=SQL),
+        timeline.timeline(workflow_id=SQL),
+        timeline.timeline(run_id="done", types=SQL),
+    ):
+        assert found.items == []
+    for ask in (runs.get_run, runs.nodes, timeline.spans, pauses.checkpoint):
+        with pytest.raises(RunNotFound):
+            ask(SQL)
+    assert runs.totals().runs == 5
