@@ -29,7 +29,6 @@ class LogReader:
         partitions = range(operations.keys.partitions)
         self._reached = {p: _start(after, p) for p in partitions}
         self._ready: dict[int, deque[RecordedEvent]] = {p: deque() for p in partitions}
-        self._after = after if isinstance(after, Position) else None
         self._types = types
         self._workflow_id = workflow_id
         self._ends: dict[int, Position] | None = None
@@ -44,7 +43,7 @@ class LogReader:
             self._ends = yield from self._operations.tails()
         yield from self._fill(self._ends)
         page = self._merge(self._ends)
-        self.done = not any(self._open(self._ends)) and not any(self._ready.values())
+        self.done = not self._open(self._ends) and not any(self._ready.values())
         return [event for event in page if self._wanted(event)]
 
     def _open(self, ends: Mapping[int, Position]) -> list[int]:

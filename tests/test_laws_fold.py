@@ -26,6 +26,7 @@ from projections import (
 from projections.queries.pauses import WAITING
 
 
+@settings(deadline=None)
 @given(histories(), st.data())
 def test_folding_a_prefix_and_then_the_rest_is_folding_all(
     new_events: list[NewEvent], data: st.DataObject
@@ -35,6 +36,7 @@ def test_folding_a_prefix_and_then_the_rest_is_folding_all(
     assert fold(events[cut:], fold(events[:cut])) == fold(events)
 
 
+@settings(deadline=None)
 @given(histories(), st.data())
 def test_applying_twice_is_applying_once(new_events: list[NewEvent], data: st.DataObject) -> None:
     events = record("run", new_events)
@@ -43,6 +45,7 @@ def test_applying_twice_is_applying_once(new_events: list[NewEvent], data: st.Da
     assert fold(events[:end] + events[start:]) == fold(events)
 
 
+@settings(deadline=None)
 @given(histories())
 def test_a_state_survives_json_at_every_step(new_events: list[NewEvent]) -> None:
     straight, through_json = RunState(), RunState()
@@ -54,6 +57,7 @@ def test_a_state_survives_json_at_every_step(new_events: list[NewEvent]) -> None
         assert through_json.to_json() == straight.to_json()
 
 
+@settings(deadline=None)
 @given(histories())
 def test_a_run_is_paused_exactly_while_a_pause_is_open(new_events: list[NewEvent]) -> None:
     state = RunState()

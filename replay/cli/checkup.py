@@ -189,9 +189,7 @@ def _examine_database(
         found.wrong.append(str(refused))
 
 
-def _examine_rows(
-    database: Database, tails: Mapping[int, Position] | None, found: Checkup
-) -> None:
+def _examine_rows(database: Database, tails: Mapping[int, Position] | None, found: Checkup) -> None:
     wal = database.path.with_name(database.path.name + "-wal")
     with database.snapshot() as tx:
         (schema,) = tx.execute("PRAGMA user_version")[0]

@@ -25,24 +25,29 @@ from replay.cli.transfer import export, import_
 INTERRUPTED = 130
 
 
-class Refused(click.ClickException):  # noqa: N818 - named as the errors of the store are
+class Refused(click.ClickException):
     """The store said no. Exit code 1."""
 
 
+_DEMO = click.Command("demo", help="Show it all at work, on a small workflow.")
+"""Stands for the demo in the list of commands."""
+
+
 class Commands(Group):
-    """The commands in the order in which they were added; ``demo`` is loaded when it is named."""
+    """The commands, in the order in which they were added."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands."""
-        return ["demo", *self.commands]
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click asks so
+        """Name them."""
+        return list(self.commands)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Find a command."""
-        if cmd_name == "demo":
-            from replay.demo.command import demo  # noqa: PLC0415
-
-            return demo
-        return super().get_command(ctx, cmd_name)
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is to run; the demo is loaded only then."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is _DEMO:
+            from replay.demo.command import demo as command  # noqa: PLC0415
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
@@ -101,7 +106,7 @@ def _told(error: Exception) -> click.ClickException | None:
     ),
 )
 def commands() -> None:
-    """An event-sourced store for workflow and agent runs on Redis Streams.
+    """Work with an event-sourced store for workflow and agent runs on Redis Streams.
 
     The options here may also stand after a command.
     """
@@ -110,6 +115,7 @@ def commands() -> None:
 commands.params += global_options(shown=True)
 commands.params.append(show_version)
 for _command in (
+    _DEMO,
     import_,
     export,
     project,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -79,7 +79,13 @@ class Group(click.Group):
     command_class = Command
 
 
-class Moment(click.ParamType):
+if TYPE_CHECKING:
+    _Kind = click.ParamType[Any]
+else:
+    _Kind = click.ParamType  # older versions of click have no kinds of kinds
+
+
+class Moment(_Kind):
     """A time: ISO 8601, in UTC where it names no zone."""
 
     name = "time"
@@ -102,14 +108,12 @@ class VersionOrMoment(Moment):
 
     name = "version|time"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read it."""
         return int(value) if str(value).isdecimal() else super().convert(value, param, ctx)
 
 
-class JsonObject(click.ParamType):
+class JsonObject(_Kind):
     """A JSON object."""
 
     name = "json"
@@ -129,7 +133,7 @@ class JsonObject(click.ParamType):
         return found
 
 
-class Label(click.ParamType):
+class Label(_Kind):
     """A label and its value, which is JSON or else plain text."""
 
     name = "name=value"

@@ -83,9 +83,7 @@ def facts(pairs: Iterable[tuple[str, Cell]], title: str = "") -> None:
     table(("", ""), [(name, shown(value)) for name, value in pairs if value is not None], title)
 
 
-def _plain(
-    columns: Sequence[str], texts: list[list[str]], right: list[bool], title: str
-) -> None:
+def _plain(columns: Sequence[str], texts: list[list[str]], right: list[bool], title: str) -> None:
     lines = [list(columns), *texts] if any(columns) else texts
     widths = [max((len(line[n]) for line in lines), default=0) for n in range(len(columns))]
     if title:
@@ -98,9 +96,7 @@ def _plain(
         click.echo(("  " if title else "") + "  ".join(aligned).rstrip())
 
 
-def _drawn(
-    columns: Sequence[str], texts: list[list[str]], right: list[bool], title: str
-) -> None:
+def _drawn(columns: Sequence[str], texts: list[list[str]], right: list[bool], title: str) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415

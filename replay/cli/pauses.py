@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @LIMIT
 @CURSOR
 @click.pass_obj
-def pauses(session: Session, *, status: tuple[str, ...], **filters: Any) -> None:
+def pauses(session: Session, /, *, status: tuple[str, ...], **filters: Any) -> None:
     """List pauses: those that still wait.
 
     A pause is overdue when its window is over and nothing was done about it: see restore.

@@ -49,6 +49,7 @@ def _times(command: Any) -> Any:
 @click.pass_obj
 def list_(
     session: Session,
+    /,
     *,
     status: tuple[str, ...],
     label: tuple[tuple[str, Any], ...],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = Path(".runstore")
 
 
-class CannotDo(click.ClickException):  # noqa: N818 - named as the errors of the store are
+class CannotDo(click.ClickException):
     """Something a command needs is not there; the message says what to do. Exit code 2."""
 
     exit_code = 2

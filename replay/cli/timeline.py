@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from replay.cli.options import CURSOR, LIMIT, Command, Moment
-from replay.cli.output import emit, emit_page, note_more, table, to_json
+from replay.cli.output import Cell, emit, emit_page, note_more, table, to_json
 from replay.cli.session import Session
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def timeline(
 
 
 def _print_entries(page: Page[TimelineEntry], *, with_runs: bool) -> None:
-    columns = ("occurred", "run", "version", "type", "node", "actor", "data")
-    rows = [
-        (
+    columns = ["occurred", "run", "version", "type", "node", "actor", "data"]
+    rows: list[list[Cell]] = [
+        [
             entry.occurred_at,
             entry.run_id,
             entry.version,
@@ -92,11 +92,12 @@ def _print_entries(page: Page[TimelineEntry], *, with_runs: bool) -> None:
             entry.node_id,
             entry.actor,
             to_json(entry.data),
-        )
+        ]
         for entry in page.items
     ]
     if not with_runs:
-        columns, rows = columns[:1] + columns[2:], [row[:1] + row[2:] for row in rows]
+        for line in (columns, *rows):
+            del line[1]
     table(columns, rows)
     note_more(page)
 

@@ -92,4 +92,3 @@ def good_lines(file: EventFile, histories: Histories, on_bad: OnBad) -> Iterator
             on_bad(bad)
         else:
             yield line
-
