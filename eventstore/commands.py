@@ -197,6 +197,14 @@ def tail(keys: Keys, partition: int) -> Command[Position]:
     )
 
 
+def log_start(keys: Keys, partition: int) -> Command[Position | None]:
+    """Read where a partition's log begins; None for one without entries."""
+    words = ("XRANGE", keys.log(partition), "-", "+", "COUNT", 1)
+    return Command(
+        words, lambda reply: Position.at_entry(partition, reply[0][0]) if reply else None
+    )
+
+
 def count_due(keys: Keys, partition: int, now_ms: int) -> Command[int]:
     """Count the timers of a partition that are due."""
     return Command(("ZCOUNT", keys.due(partition), "-inf", now_ms), int)

@@ -83,6 +83,8 @@ class Operations:
         start = {p: after.get(p, Position(p, 0, 0)) for p in range(self.keys.partitions)}
         each = -(-limit // self.keys.partitions)
         pages = yield from self.log_pages(start, each)
+        if not any(pages.values()):
+            pages = yield from self._pages_up_to_tails(start, each)
         if not any(pages.values()) and block_ms is not None:
             found = yield Wait(commands.log_page(self.keys, self.decoder, start, each, block_ms))
             pages = {p: check_order(page, start[p]) for p, page in found.items()}
@@ -93,21 +95,43 @@ class Operations:
     ) -> Plan[dict[int, list[RecordedEvent]]]:
         """Read up to ``limit`` events of each partition after a position, and skip nothing.
 
-        What was read last is read again with it: when it is gone, the server lost it, and what
-        replaced it may stand before it (``LogRegressed``).
+        What was read last is read again with it: when it is gone, and was not trimmed, the server
+        lost it, and what replaced it may stand before it (``LogRegressed``).
         """
         anchors = {p: Position(p, at.ms, max(at.n - 1, 0)) for p, at in after.items()}
         (found,) = yield [commands.log_page(self.keys, self.decoder, anchors, limit + 1)]
         pages = {}
         for partition, at in after.items():
             page = found.get(partition, [])
-            if at.n:
-                if not page or page[0].position != at:
-                    ends = page[0].position if page else "an earlier entry"
-                    raise LogRegressed(f"partition {partition}", at, ends)
+            if at.n and page and page[0].position == at:
                 page = page[1:]
+            elif at.n:
+                yield from self._check_trimmed(at)
             pages[partition] = check_order(page[:limit], at)
         return pages
+
+    def _pages_up_to_tails(
+        self, after: Mapping[int, Position], limit: int
+    ) -> Plan[dict[int, list[RecordedEvent]]]:
+        """Read what the tails say must be there; ``HistoryGap`` if it is not."""
+        tails = yield from self.tails()
+        behind = {p: at for p, at in after.items() if at < tails[p]}
+        pages = (yield from self.log_pages(behind, limit)) if behind else {}
+        for partition, page in pages.items():
+            if not page:
+                where = f"partition {partition}"
+                raise HistoryGap(where, f"entry {after[partition].n + 1}", "nothing")
+        return pages
+
+    def _check_trimmed(self, position: Position) -> Plan[None]:
+        """Raise ``LogRegressed`` unless a position that is gone was trimmed from the front."""
+        partition = position.partition
+        first, tail = yield [
+            commands.log_start(self.keys, partition),
+            commands.tail(self.keys, partition),
+        ]
+        if tail < position or (first is not None and first <= position):
+            raise LogRegressed(f"partition {partition}", position, tail)
 
     def check_tails(self, reached: Mapping[int, Position]) -> Plan[None]:
         """Raise ``LogRegressed`` if a log ends before a position that was reached."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from eventstore.events import DELETED, ENDS, Position, RecordedEvent, check_run_
 
 CANCEL_AGAIN_S = 0.05
 
-Until = int | str | Sequence[str] | Callable[[RecordedEvent], bool]
+Until = int | str | Collection[str] | Callable[[RecordedEvent], bool]
 
 
 class Awaited:
@@ -62,9 +62,10 @@ def _condition(until: Until) -> tuple[Callable[[RecordedEvent], bool], bool]:
         return (lambda event: event.version >= until), True
     if callable(until):
         return until, True
-    types = frozenset([until] if isinstance(until, str) else until)
-    if not types:
-        raise InvalidArgument("until names no event type")
+    types = [until] if isinstance(until, str) else until
+    named = isinstance(types, Collection) and all(isinstance(name, str) for name in types)
+    if not named or not types:
+        raise InvalidArgument("until must be a version, event types or a function")
     return (lambda event: event.type in types), DELETED in types
 
 

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from conftest import Opener
+from faults import soon
 from samples import noted, notes
 from servers import AnyServer, Server
 
 from eventstore import CorruptEvent, EventStore, HistoryGap, LogRegressed, Position, Settings
 
 PAGES = [2, 500]
+ONE_PAGE = pytest.mark.parametrize("narrow", [500], indirect=True)
 
 
 @pytest.fixture(params=PAGES)
@@ -61,7 +63,8 @@ async def read_log(store: EventStore) -> None:
         reached |= {event.position.partition: event.position for event in events}
 
 
-@pytest.mark.parametrize("bit", [0x01, 0x20, 0x80])
+@ONE_PAGE
+@pytest.mark.parametrize("bit", [0x01, 0x80])
 @pytest.mark.parametrize("field", [b"e", b"c", b"r", b"v", b"a", b"w"])
 async def test_a_flipped_bit_in_the_log_is_noticed(
     narrow: EventStore, server: AnyServer, field: bytes, bit: int
@@ -78,7 +81,8 @@ async def test_a_flipped_bit_in_the_log_is_noticed(
     assert len(await narrow.load("run")) == 4
 
 
-@pytest.mark.parametrize("bit", [0x01, 0x20, 0x80])
+@ONE_PAGE
+@pytest.mark.parametrize("bit", [0x01, 0x80])
 @pytest.mark.parametrize("field", [b"e", b"c", b"p", b"a", b"w"])
 async def test_a_flipped_bit_in_a_run_is_noticed(
     narrow: EventStore, server: AnyServer, field: bytes, bit: int
@@ -157,6 +161,7 @@ async def test_an_event_missing_in_the_log_is_a_gap(
 
     with pytest.raises(HistoryGap):
         await read_all(narrow)
+    await narrow.append("run", noted("a follower learns it at the latest now"))
     with pytest.raises((HistoryGap, LogRegressed)):
         await read_log(narrow)
 
@@ -212,22 +217,20 @@ async def test_a_lost_tail_that_others_replaced_is_a_regression(
     narrow: EventStore, server: AnyServer
 ) -> None:
     """As after a failover to a replica that lagged and whose clock is behind."""
-    keys = narrow.operations.keys
     for _ in range(3):
-        last = await narrow.append("run", noted())
-    (reached,) = last.positions
-    instead = f"{reached.ms - 1}-3"
-    log, run = keys.log(reached.partition), keys.run("run")
-    before = server.admin.xrange(log)[1][0]
-    assert before < instead.encode() or server.name
-    rewrite(server, log, lambda i, f: (i, f) if i != reached.entry_id else None)
-    lower = before.decode().replace("-2", "-3")
-    server.admin.xadd(log, {b"r": b"run"}, id=lower)
-    server.admin.set(keys.tail(reached.partition), lower)
-    rewrite(server, run, lambda i, f: (i, f) if i != "3-0" else (i, {**f, b"p": lower.encode()}))
+        (reached,) = (await narrow.append("run", noted())).positions
+        await soon(lambda: now_ms(server) > reached.ms + 1)  # noqa: B023 - called at once
+    log, lower = narrow.operations.keys.log(reached.partition), f"{reached.ms - 1}-3"
+    rewrite(server, log, lambda i, f: (lower if i == reached.entry_id else i, f))
+    server.admin.set(narrow.operations.keys.tail(reached.partition), lower)
     await narrow.append("run", noted("after the failover"))
 
     with pytest.raises(LogRegressed):
         await narrow.read_log({reached.partition: reached}, limit=10)
     with pytest.raises(LogRegressed):
         await _listed(narrow, reached)
+
+
+def now_ms(server: AnyServer) -> int:
+    seconds, micros = server.admin.time()
+    return int(seconds * 1000 + micros // 1000)

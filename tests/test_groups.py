@@ -629,7 +629,6 @@ async def test_a_cancelled_group_leaves_its_events_pending(
         if event.version == 2:
             begun.set()
             await asyncio.Event().wait()
-        await seen(event)
 
     task = asyncio.create_task(ConsumerGroup(store, "g", handle, create=True, member="m").run())
     await begun.wait()
@@ -639,4 +638,4 @@ async def test_a_cancelled_group_leaves_its_events_pending(
 
     assert pending(store, server.admin, "g") == 2
     await ConsumerGroup(store, "g", seen, member="m").run_to_end()
-    assert seen.by_run() == {"run": [1, 2, 3]}
+    assert seen.by_run() == {"run": [2, 3]}

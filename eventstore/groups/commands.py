@@ -125,6 +125,12 @@ def wait_for_news(keys: Keys, after: Mapping[int, Position], block_ms: int) -> C
     return Command(("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", *logs, *ids), bool)
 
 
+def is_in_log(who: Membership, position: Position) -> Command[bool]:
+    """Ask whether an entry is there."""
+    log, entry_id = who.keys.log(position.partition), position.entry_id
+    return Command(("XRANGE", log, entry_id, entry_id), bool)
+
+
 def acknowledge(who: Membership, partition: int, positions: Sequence[Position]) -> Command[int]:
     """Acknowledge events of one partition."""
     ids = [position.entry_id for position in positions]

@@ -58,10 +58,11 @@ class Intake:
             if not str(getattr(error, "reply", "")).startswith("NOGROUP"):
                 raise
             raise (yield from vanished(self._operations, self.who.group, self._reached)) from error
-        own, *new = replies[len(step) + len(tails) :]
         self._check_tails(replies[len(step) : len(step) + len(tails)])
+        own, *new = replies[len(step) + len(tails) :]
         events = self._of_own(own)
         for pages in new:
+            yield from self._check_log(pages)
             events += self._of_new(pages, own)
         return events
 
@@ -159,6 +160,23 @@ class Intake:
     def _note_arrival(self, last: Position) -> None:
         self._arrived[last.partition] = last
         self._reached[last.partition] = max(self._reached[last.partition], last)
+
+    def _check_log(self, pages: Pages) -> Plan[None]:
+        """Check new events, and that the log is still the one that earlier ones came from."""
+        seen_again = []
+        for partition, page in pages.items():
+            self._check_page(page)
+            if page[0].position <= self._arrived[partition]:
+                seen_again.append(self._arrived[partition])
+        if not seen_again:
+            return
+        # A server that lost this group's progress gives events again. One that lost events
+        # may have put others in their place, and then the last one that came is not there.
+        there = yield [commands.is_in_log(self.who, position) for position in seen_again]
+        for position, is_there in zip(seen_again, there, strict=True):
+            if not is_there:
+                end = pages[position.partition][-1].position
+                raise LogRegressed(self.who.place(position.partition), position, end)
 
     def _check_page(self, page: Sequence[RecordedEvent]) -> None:
         """Check a page of new events, which lay side by side in the log."""

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 
-from eventstore import LogRegressed, Position, RunStoreError, ServerRefused, Settings
+from eventstore import (
+    InvalidArgument,
+    LogRegressed,
+    Position,
+    RunStoreError,
+    Settings,
+    StoreUnavailable,
+)
 from eventstore.clock import from_ms
 from eventstore.commands import Command, count_due, server_time, tail
 from eventstore.keys import LAYOUT_VERSION, Keys
 from eventstore.server import find_binary, status
 from eventstore.transport.failures import ConnectionLost
 from eventstore.transport.lines import BlockingLine
-from eventstore.transport.requirements import Info, ServerVersion, check_server, server_info
-from eventstore.transport.target import parse_target
+from eventstore.transport.target import Target, parse_target
 from projections import Database, open_database, projection_status
+from replay.cli.server_check import Facts, ask, examine_server
 from replay.cli.session import CannotDo, Session
-
-ROUND_TRIPS = 20
-MEMORY_IS_FULL = 0.9
-
-Facts = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -48,18 +47,17 @@ class Checkup:
 
 
 def examine(session: Session) -> Checkup:
-    """Look at everything that the options name."""
+    """Look at everything that the options name. Raises ``InvalidArgument`` for a bad URL."""
     found = Checkup()
     tails: Mapping[int, Position] | None = None
     try:
         url = session.url or _running_server(session, found)
         if url is not None:
-            with closing(BlockingLine(parse_target(url), Settings.from_environment())) as line:
-                found.server["url"] = parse_target(url).shown
-                _examine_server(line, found)
-                tails = _examine_store(line, session, found)
-    except ConnectionLost as lost:
-        found.unknown.append(f"no server answers at {found.server['url']} ({lost.cause})")
+            tails = _examine_target(parse_target(url), session, found)
+    except InvalidArgument:
+        raise
+    except StoreUnavailable as unseen:
+        found.unknown.append(str(unseen))
     except RunStoreError as refused:
         found.wrong.append(str(refused))
     _examine_database(session, tails, found)
@@ -71,11 +69,10 @@ def _running_server(session: Session, found: Checkup) -> str | None:
     seen = status(session.folder)
     found.server = {"kind": "embedded", "folder": str(session.folder.resolve())}
     if seen is None or seen.state == "stopped":
-        binary = find_binary()
         found.server["state"] = "nothing here yet" if seen is None else "stopped"
-        found.server |= {"would_start": str(binary.path), "source": binary.source}
         next_step = "'runstore demo' or 'runstore import FILE' makes a store"
         found.hints.append(next_step if seen is None else "the server starts when it is needed")
+        _would_start(found)
         return None
     found.server |= {"state": seen.state, "pid": seen.pid, "log": str(seen.log_path)}
     if seen.binary:
@@ -86,57 +83,28 @@ def _running_server(session: Session, found: Checkup) -> str | None:
     return seen.url
 
 
-def _examine_server(line: BlockingLine, found: Checkup) -> None:
-    info = _ask(line, server_info())
-    version, config = ServerVersion.of(info), _config(line)
-    append_only = info.get("aof_enabled") == "1"
-    fsync = config.get("appendfsync", "unknown")
-    most = int(info.get("maxmemory", 0))
-    found.server |= {
-        "version": str(version),
-        "append_only_file": append_only,
-        "fsync": fsync if append_only else None,
-        "snapshots": config.get("save") or None,
-        "memory_used_bytes": int(info.get("used_memory", 0)),
-        "memory_max_bytes": most or None,
-        "eviction_policy": info.get("maxmemory_policy"),
-        "clients": int(info.get("connected_clients", 0)),
-        "uptime_seconds": int(info.get("uptime_in_seconds", 0)),
-        "round_trip_ms": _round_trip_ms(line),
-    }
+def _would_start(found: Checkup) -> None:
     try:
-        check_server(info, allow_eviction=False)
-    except ServerRefused as refused:
-        found.wrong.append(str(refused))
-    found.wrong += _wrong_with(info, append_only=append_only)
+        binary = find_binary()
+    except StoreUnavailable as missing:
+        found.wrong.append(str(missing))
+    else:
+        found.server |= {"would_start": str(binary.path), "source": binary.source}
 
 
-def _wrong_with(info: Info, *, append_only: bool) -> list[str]:
-    most, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
-    rules = (
-        (
-            not append_only,
-            "the append-only file is off, so a restart may lose what was acknowledged; "
-            "run CONFIG SET appendonly yes, and put it into the server's configuration",
-        ),
-        (
-            append_only and info.get("aof_last_write_status", "ok") != "ok",
-            "the server could not write its append-only file; make room on its disk",
-        ),
-        (
-            info.get("rdb_last_bgsave_status", "ok") != "ok",
-            "the server's last snapshot failed; see its log, and the room on its disk",
-        ),
-        (
-            info.get("role", "master") != "master",
-            "the server is a replica, which takes no appends; use the URL of its master",
-        ),
-        (
-            most and used > most * MEMORY_IS_FULL,
-            f"the server uses {used:,} of its {most:,} bytes of memory; raise maxmemory",
-        ),
-    )
-    return [what_to_do for is_wrong, what_to_do in rules if is_wrong]
+def _examine_target(
+    target: Target, session: Session, found: Checkup
+) -> Mapping[int, Position] | None:
+    found.server["url"] = target.shown
+    with closing(BlockingLine(target, Settings.from_environment())) as line:
+        try:
+            facts, wrong = examine_server(line)
+            found.server |= facts
+            found.wrong += wrong
+            return _examine_store(line, session, found)
+        except ConnectionLost as lost:
+            found.unknown.append(f"no server answers at {target.shown} ({lost.cause})")
+            return None
 
 
 def _examine_store(
@@ -145,7 +113,7 @@ def _examine_store(
     namespace = session.namespace
     meta = Keys(namespace, 1).meta
     names = ("partitions", "layout", "id", "created_ms")
-    partitions, layout, identity, created_ms = _ask(
+    partitions, layout, identity, created_ms = ask(
         line, Command(("HMGET", meta, *names), lambda reply: [v and v.decode() for v in reply])
     )
     found.store = {"namespace": namespace, "exists": partitions is not None}
@@ -163,9 +131,9 @@ def _examine_store(
 
 def _examine_log(line: BlockingLine, keys: Keys, found: Checkup) -> Mapping[int, Position]:
     partitions = range(keys.partitions)
-    tails = {p: _ask(line, tail(keys, p)) for p in partitions}
-    now_ms = _ask(line, server_time())
-    due = sum(_ask(line, count_due(keys, p, now_ms)) for p in partitions)
+    tails = {p: ask(line, tail(keys, p)) for p in partitions}
+    now_ms = ask(line, server_time())
+    due = sum(ask(line, count_due(keys, p, now_ms)) for p in partitions)
     found.store |= {"events": sum(place.n for place in tails.values()), "due_timers": due}
     if due:
         found.hints.append(f"{due:,} timers are due: runstore restore")
@@ -216,35 +184,3 @@ def _examine_rows(database: Database, tails: Mapping[int, Position] | None, foun
             found.wrong.append(str(lost))
     if max(lags, default=0) > 0:
         found.hints.append(f"{max(lags):,} events are not projected: runstore project run --to-end")
-
-
-def _ask(line: BlockingLine, command: Command[Any]) -> Any:
-    (reply,) = line.exchange([command])
-    if isinstance(reply, Exception):
-        raise ServerRefused(f"the server refused {command.words[0]}: {reply}")
-    return command.decode(reply)
-
-
-def _config(line: BlockingLine) -> dict[str, str]:
-    """Read what INFO does not tell; many servers keep it to themselves."""
-
-    def pairs(reply: list[bytes]) -> dict[str, str]:
-        words = [word.decode(errors="replace") for word in reply]
-        return dict(zip(words[::2], words[1::2], strict=True))
-
-    config: dict[str, str] = {}
-    for pattern in ("appendfsync", "save"):
-        try:
-            config |= _ask(line, Command(("CONFIG", "GET", pattern), pairs))
-        except ServerRefused:
-            continue
-    return config
-
-
-def _round_trip_ms(line: BlockingLine) -> float:
-    taken_s = []
-    for _ in range(ROUND_TRIPS):
-        began_s = time.perf_counter()
-        _ask(line, Command(("PING",), bytes))
-        taken_s.append(time.perf_counter() - began_s)
-    return round(statistics.median(taken_s) * 1000, 3)

@@ -19,7 +19,8 @@ from replay.cli.session import Session
 def doctor(context: click.Context, session: Session) -> None:
     """Show what is running, and what is wrong.
 
-    Starts and changes nothing. Exits with 1 when something is wrong, with 2 when something could not be seen.
+    Starts and changes nothing. Exits with 1 when something is wrong, with 2 when something could
+    not be seen.
     """
     from replay.cli.checkup import examine  # noqa: PLC0415
 

@@ -91,8 +91,8 @@ def resume(
 ) -> None:
     """End a pause, and print its context.
 
-    The context is what a worker needs to go on, as JSON. Of all that try, one wins; the others exit with 1. A worker appends with the context's
-    version as the expected one.
+    The context is what a worker needs to go on, as JSON. Of all that try, one wins; the others
+    exit with 1. A worker appends with the context's version as the expected one.
     """
     from replay import SyncRunControl  # noqa: PLC0415
 
@@ -107,9 +107,10 @@ def resume(
 def restore(session: Session, *, follow: bool) -> None:
     """Let windows that are over take effect.
 
-    Each does so once, however many do this at the same time. Each run that goes on is printed: its context, as one line of JSON, for whoever works on it.
-    A line that could not be written is printed again by a later restore. The counts go to stderr;
-    with --json they are the last line, {"counts": ...}.
+    Each does so once, however many do this at the same time. Each run that goes on is printed:
+    its context, as one line of JSON, for whoever works on it. A line that could not be written is
+    printed again by a later restore. The counts go to stderr; with --json they are the last
+    line, {"counts": ...}.
     """
     from replay import RestoreCounts, SyncRestorer  # noqa: PLC0415
 

@@ -57,7 +57,9 @@ class Session:
         """Open the store; in a folder that has none only where ``create`` says so."""
         from eventstore import SyncEventStore  # noqa: PLC0415
         from eventstore.server import status  # noqa: PLC0415
+        from replay.cli.logs import show_warnings  # noqa: PLC0415
 
+        show_warnings()
         if self.url is None and not create and status(self.folder) is None:
             raise CannotDo(
                 f"there is no store in {self.folder} yet; 'runstore import FILE' makes one"

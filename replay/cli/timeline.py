@@ -96,8 +96,7 @@ def _print_entries(page: Page[TimelineEntry], *, with_runs: bool) -> None:
         for entry in page.items
     ]
     if not with_runs:
-        for line in (columns, *rows):
-            del line[1]
+        columns, rows = columns[:1] + columns[2:], [row[:1] + row[2:] for row in rows]
     table(columns, rows)
     note_more(page)
 

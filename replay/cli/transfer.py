@@ -32,9 +32,9 @@ STDIN = Path("-")
 def import_(session: Session, file: str, *, skip_bad: bool) -> None:
     """Append the events of a JSONL file.
 
-    FILE may be gzip; - is stdin. Each line is an object with run_id and type, and may have data, workflow_id, occurred_at,
-    meta, and what exports add. A file that comes twice, or again after a kill, changes nothing
-    that is there. A pause that a later line resumes sets no timer.
+    FILE may be gzip; - is stdin. Each line is an object with run_id and type, and may have data,
+    workflow_id, occurred_at, meta, and what exports add. A file that comes twice, or again after
+    a kill, changes nothing that is there. A pause that a later line resumes sets no timer.
     """
     from eventstore import ImportFailed  # noqa: PLC0415
     from replay.importing import Importer  # noqa: PLC0415
@@ -95,8 +95,8 @@ def _print(session: Session, report: ImportReport) -> None:
 def export(session: Session, file: str, run_id: str | None, workflow_id: str | None) -> None:
     """Write events as JSON lines.
 
-    They go to FILE, or to stdout, and import reads them. A FILE that ends in .gz is compressed. It appears when it is complete. An import of it into
-    an empty store gives the same histories.
+    They go to FILE, or to stdout. A FILE that ends in .gz is compressed; it appears when it is
+    complete. An import of it into an empty store gives the same histories.
     """
     from replay.exporting import export_events  # noqa: PLC0415
 

@@ -59,7 +59,7 @@ def run_demo(
         actors = (
             customers,
             Approver(store, customers, pace),
-            Accidents(crew, "worker-2", "restorer-1"),
+            Accidents(crew, "restorer-1"),
         )
         view = View(database, demo)
         with _screen(console, runs) as screen:

@@ -121,25 +121,23 @@ class Accidents:
     restorer had taken is due again for the other one.
     """
 
-    def __init__(self, crew: Crew, worker: str, restorer: str) -> None:
+    def __init__(self, crew: Crew, restorer: str) -> None:
         self._crew = crew
-        self._worker = worker
         self._restorer = restorer
+        self._worker: str | None = None
 
     def act(self, view: View) -> Iterator[str]:
         """Strike when it hurts."""
-        if self._crew.runs(self._worker):
-            for run_id, seen in view.seen.items():
-                if self._is_charging(seen):
-                    self._crew.kill(self._worker)
-                    yield f"{self._worker} KILLED while it charged the card of {run_id}"
-                    break
-        if self._crew.runs(self._restorer) and any(
-            seen.has("run.window_expired") for seen in view.seen.values()
-        ):
+        charging = next(filter(_is_charging, view.seen.values()), None)
+        if self._worker is None and charging and charging.last.actor:
+            self._worker = charging.last.actor
+            self._crew.kill(self._worker)
+            yield f"{self._worker} KILLED while it charged the card of {charging.run.run_id}"
+        ending = any(seen.has("run.window_expired") for seen in view.seen.values())
+        if ending and self._crew.runs(self._restorer):
             self._crew.kill(self._restorer)
             yield f"{self._restorer} KILLED while windows end"
 
-    def _is_charging(self, seen: Seen) -> bool:
-        last = seen.last
-        return (last.type, last.node_id, last.actor) == ("call.started", "charge", self._worker)
+
+def _is_charging(seen: Seen) -> bool:
+    return (seen.last.type, seen.last.node_id) == ("call.started", "charge")

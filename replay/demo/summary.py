@@ -41,7 +41,9 @@ def show_summary(console: Console, facts: Facts, view: View, placed: Placed) -> 
     for line in _checks(facts):
         console.print(line, soft_wrap=True)
     if facts.ok:
-        console.print(_next(facts, placed))
+        console.print("", Rule("try next", style=QUIET, align="left"), sep="\n")
+        for command in _next(facts, placed):
+            console.print(Text(f"  {command}", style="bold cyan"), soft_wrap=True)
 
 
 def chosen(facts: Facts, placed: Placed) -> dict[str, str]:
@@ -93,7 +95,7 @@ def _checks(facts: Facts) -> list[Text]:
     return [Text.assemble(("✔ ", "bold green"), line) for line in lines]
 
 
-def _next(facts: Facts, placed: Placed) -> RenderableType:
+def _next(facts: Facts, placed: Placed) -> list[str]:
     folder = Path(facts.folder)
     where = "" if folder == Path(".runstore") else f" --folder {shlex.quote(str(folder))}"
     program = f"env -u {URL_VARIABLE} runstore" if URL_VARIABLE in os.environ else "runstore"
@@ -103,5 +105,4 @@ def _next(facts: Facts, placed: Placed) -> RenderableType:
         *(f"timeline {run_id} --bars" for run_id in [*chosen(facts, placed)][:1]),
         *(f"resume {run_id}" for run_id in parked[:1]),
     ]
-    lines = [Text(f"  {program} {command}{where}", style="bold cyan") for command in commands]
-    return Group("", Rule("try next", style=QUIET, align="left"), *lines)
+    return [f"{program} {command}{where}" for command in commands]
