@@ -5,17 +5,15 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import redis
-
+Seconds = Callable[[], float]
 GUARD = 0.5
-"""A figure below this share of its target is a gross regression: the run fails.
+"""A figure below this share of its target fails the run.
 
-Far below the targets on purpose: a busy machine moves a ratio by a third, not by half.
+So far below the targets on purpose: other work on the machine moves a ratio by a third.
 """
 
 
@@ -37,32 +35,50 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Floors, and what is measured against each of them in the same rounds."""
+    """Floors, and what is measured against them in the same rounds."""
 
     subject: str
     unit: str
     floors: Sequence[Contender]
     contenders: Sequence[Contender]
-    facts: dict[str, Any] = field(default_factory=dict)
-    """Whatever else the work found out."""
+    facts: Callable[[], dict[str, Any]] = dict
+    """Whatever else the work found out, asked for when all rounds are over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side did in one round: units, and seconds of three kinds."""
+
+    units: int
+    seconds: float
+    client_s: float
+    """Processor time of this process."""
+    server_s: float
+    """Processor time of the server."""
+
+    @property
+    def rate(self) -> float:
+        """Units a second."""
+        return self.units / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One contender against one floor: units a second of both, and the ratio, round by round."""
+    """One contender against one floor, turn by turn."""
 
     subject: str
     name: str
     floor: str
     unit: str
-    rates: Sequence[float]
-    floor_rates: Sequence[float]
-    target: float | None
+    turns: Sequence[Turn]
+    floor_turns: Sequence[Turn]
+    target: float | None = None
 
     @property
     def ratios(self) -> list[float]:
         """The ratio in each round: both sides saw the same minute."""
-        return [ours / floor for ours, floor in zip(self.rates, self.floor_rates, strict=True)]
+        pairs = zip(self.turns, self.floor_turns, strict=True)
+        return [ours.rate / floor.rate for ours, floor in pairs]
 
     @property
     def ratio(self) -> float:
@@ -76,8 +92,28 @@ class Figure:
 
     @property
     def is_gross(self) -> bool:
-        """Whether the figure is so far below its target that noise can't be the cause."""
+        """Whether the figure is so far below its target that noise is not the cause."""
         return self.target is not None and self.ratio < self.target * GUARD
+
+    @property
+    def rate(self) -> float:
+        """Units a second, the median."""
+        return statistics.median(turn.rate for turn in self.turns)
+
+    @property
+    def floor_rate(self) -> float:
+        """The floor's units a second, the median."""
+        return statistics.median(turn.rate for turn in self.floor_turns)
+
+    @property
+    def client_us(self) -> float:
+        """Microseconds of this process's processor time a unit, the median."""
+        return statistics.median(turn.client_s / turn.units for turn in self.turns) * 1e6
+
+    @property
+    def server_us(self) -> float:
+        """Microseconds of the server's processor time a unit, the median."""
+        return statistics.median(turn.server_s / turn.units for turn in self.turns) * 1e6
 
     def as_json(self) -> dict[str, Any]:
         """Give everything that was measured."""
@@ -86,79 +122,55 @@ class Figure:
             "name": self.name,
             "floor": self.floor,
             "unit": self.unit,
-            "per_second": statistics.median(self.rates),
-            "floor_per_second": statistics.median(self.floor_rates),
+            "per_second": self.rate,
+            "floor_per_second": self.floor_rate,
             "ratio": self.ratio,
             "ratio_min": min(self.ratios),
             "ratio_max": max(self.ratios),
-            "rounds": len(self.rates),
+            "client_us": self.client_us,
+            "server_us": self.server_us,
+            "rounds": len(self.turns),
             "target": self.target,
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """Where a subject is measured: a server, a folder for files, and how much to do."""
+def measure(contest: Contest, rounds: int, server_busy_s: Seconds) -> list[Figure]:
+    """Let all sides take turns, A B C A B C, after one round that warms them up.
 
-    url: str
-    folder: Path
-    quick: bool
-    data: Path | None = None
-    """A file of histories for the import; else one is made."""
-
-    def scaled(self, count: int, least: int = 1) -> int:
-        """Give how much to do in a round: all of it, or a tenth when it must be quick."""
-        return max(count // 10, least) if self.quick else count
-
-    def client(self) -> redis.Redis:
-        """Make a plain client for a floor."""
-        return redis.Redis.from_url(self.url, protocol=2)
-
-    def forget(self, *prefixes: str) -> None:
-        """Delete what was written under these namespaces and names."""
-        with self.client() as client:
-            for prefix in prefixes:
-                for pattern in (f"{{{prefix}:*", f"{prefix}*"):
-                    for keys in _some(client.scan_iter(pattern, count=1_000)):
-                        client.unlink(*keys)
-
-
-def _some(keys: Iterator[bytes], size: int = 1_000) -> Iterator[list[bytes]]:
-    page: list[bytes] = []
-    for key in keys:
-        page.append(key)
-        if len(page) == size:
-            yield page
-            page = []
-    if page:
-        yield page
-
-
-def measure(contest: Contest, rounds: int) -> list[Figure]:
-    """Run all sides in turn, A B C A B C, after one turn that warms them up."""
+    ``server_busy_s`` tells the processor time that the server has used so far.
+    """
     sides = [*contest.floors, *contest.contenders]
     for side in sides:
-        _rate(side)
-    measured = [[_rate(side) for side in sides] for _ in range(rounds)]
-    rates = {side.name: [turn[n] for turn in measured] for n, side in enumerate(sides)}
+        _turn(side, server_busy_s)
+    turns: list[list[Turn]] = [[] for _ in sides]
+    for _ in range(rounds):
+        for taken, side in zip(turns, sides, strict=True):
+            taken.append(_turn(side, server_busy_s))
+    named = {side.name: taken for side, taken in zip(sides, turns, strict=True)}
     return [
         Figure(
             contest.subject,
             side.name,
             floor.name,
             contest.unit,
-            rates[side.name],
-            rates[floor.name],
+            named[side.name],
+            named[floor.name],
             side.target if floor is contest.floors[0] else None,
         )
-        for side in contest.contenders
         for floor in contest.floors
+        for side in contest.contenders
     ]
 
 
-def _rate(side: Contender) -> float:
+def _turn(side: Contender, server_busy_s: Seconds) -> Turn:
     side.prepare()
     gc.collect()
-    start = time.perf_counter()
+    server_s, client_s, start_s = server_busy_s(), time.process_time(), time.perf_counter()
     units = side.work()
-    return units / (time.perf_counter() - start)
+    seconds = time.perf_counter() - start_s
+    return Turn(
+        units,
+        seconds,
+        time.process_time() - client_s,
+        server_busy_s() - server_s,
+    )

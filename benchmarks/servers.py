@@ -7,9 +7,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import redis
 
@@ -17,13 +16,16 @@ from eventstore.server.binary import find_binary
 
 READY_WITHIN_S = 10.0
 STOPS_WITHIN_S = 10.0
-OPTIONS = (
-    ("bind", "127.0.0.1"),
-    ("save", ""),
-    # As the embedded server is set up: every write goes to the file, twice if we write it twice.
-    ("appendonly", "yes"),
-    ("appendfsync", "everysec"),
-)
+OPTIONS = {
+    "bind": "127.0.0.1",
+    "loglevel": "warning",
+    # As the embedded server keeps its data: what is written twice goes to the disk twice. But a
+    # rewrite of the file would slow down whoever has his turn.
+    "save": "",
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "auto-aof-rewrite-percentage": "0",
+}
 PROGRAMS = {"redis7": "redis-server"}
 
 
@@ -34,18 +36,24 @@ def serving(name: str) -> Iterator[str]:
         yield name
         return
     with tempfile.TemporaryDirectory(prefix="runstore-bench-") as folder:
-        port = _free_port()
-        process = subprocess.Popen(_command(name, port, folder), stdout=subprocess.DEVNULL)
+        options = {**OPTIONS, "port": str(_free_port()), "dir": folder}
+        words = [word for key, value in options.items() for word in (f"--{key}", value)]
+        process = subprocess.Popen([_program(name), *words], stdout=subprocess.DEVNULL)
         try:
-            yield _ready(process, f"redis://127.0.0.1:{port}")
+            yield _when_ready(process, f"redis://127.0.0.1:{options['port']}")
         finally:
             process.terminate()
             process.wait(STOPS_WITHIN_S)
 
 
-def _command(name: str, port: int, folder: str) -> Sequence[str]:
-    settings = [*OPTIONS, ("port", str(port)), ("dir", folder)]
-    return [_program(name), *(word for key, value in settings for word in (f"--{key}", value))]
+def busy_of(client: redis.Redis) -> Callable[[], float]:
+    """Give what tells the processor time, in seconds, that a server has used so far."""
+
+    def busy_s() -> float:
+        info = client.info("cpu")
+        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+    return busy_s
 
 
 def _program(name: str) -> str:
@@ -57,14 +65,14 @@ def _program(name: str) -> str:
     return found
 
 
-def _ready(process: subprocess.Popen[bytes], url: str) -> str:
-    deadline = time.monotonic() + READY_WITHIN_S
+def _when_ready(process: subprocess.Popen[bytes], url: str) -> str:
+    deadline_s = time.monotonic() + READY_WITHIN_S
     with redis.Redis.from_url(url, retry=None) as client:
         while True:
             try:
                 client.ping()
             except redis.ConnectionError:
-                if process.poll() is not None or time.monotonic() > deadline:
+                if process.poll() is not None or time.monotonic() > deadline_s:
                     raise SystemExit("the server did not start") from None
                 time.sleep(0.01)
             else:
@@ -75,5 +83,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-

@@ -11,8 +11,6 @@ from eventstore.clock import Monotonic, monotonic
 from eventstore.errors import InvalidArgument, RunClosed, RunStoreError, WaitTimeout
 from eventstore.events import DELETED, ENDS, Position, RecordedEvent, check_run_id
 
-CANCEL_AGAIN_S = 0.05
-
 Until = int | str | Collection[str] | Callable[[RecordedEvent], bool]
 
 
@@ -130,7 +128,6 @@ class Watch:
     async def close(self) -> None:
         """Stop reading."""
         reader, self._reader = self._reader, None
-        while reader is not None and not reader.done():
-            # Python 3.11 may swallow a cancellation that meets a reply: then ask again.
+        if reader is not None:
             reader.cancel()
-            await asyncio.wait([reader], timeout=CANCEL_AGAIN_S)
+            await asyncio.gather(reader, return_exceptions=True)

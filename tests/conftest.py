@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, NoReturn, cast
 
@@ -47,9 +47,12 @@ def server(request: pytest.FixtureRequest) -> Iterator[AnyServer]:
     found.close()
 
 
-@pytest.fixture
-def launch() -> Iterator[Callable[..., Server]]:
-    """Start servers for one test: ``launch("redis7", tcp=True, options={…})``; see ``Server``."""
+Launch = Callable[..., Server]
+
+
+@contextmanager
+def launching() -> Iterator[Launch]:
+    """Give what ``launch`` gives, for a fixture that lives longer than one test."""
     launched: list[Server] = []
 
     def start_one(name: str, **details: Any) -> Server:
@@ -59,13 +62,22 @@ def launch() -> Iterator[Callable[..., Server]]:
             _missing(name, error)
         return launched[-1].start()
 
-    yield start_one
-    for each in launched:
-        each.close()
+    try:
+        yield start_one
+    finally:
+        for each in launched:
+            each.close()
+
+
+@pytest.fixture
+def launch() -> Iterator[Launch]:
+    """Start servers for one test: ``launch("redis7", tcp=True, options={…})``; see ``Server``."""
+    with launching() as launch_one:
+        yield launch_one
 
 
 @pytest.fixture(params=OWN)
-def own_server(request: pytest.FixtureRequest, launch: Callable[..., Server]) -> Server:
+def own_server(request: pytest.FixtureRequest, launch: Launch) -> Server:
     """Give a fresh server that the test may kill, pause, resume, restart and fill."""
     return launch(request.param)
 

@@ -28,6 +28,10 @@ class Seen:
     async def __call__(self, event: RecordedEvent) -> None:
         self.events.append(event)
 
+    def reached(self, count: int) -> bool:
+        """Say whether so many events were handled."""
+        return len(self.events) >= count
+
     @property
     def places(self) -> list[tuple[str, int]]:
         """Run and version of each event, in the order of handling."""
@@ -46,7 +50,9 @@ def first_handlings(places: list[tuple[str, int]]) -> dict[str, list[int]]:
     return {run_id: list(versions) for run_id, versions in runs.items()}
 
 
-async def fill(store: EventStore, runs: int, each: int = 5, name: str = "run") -> dict[str, list[int]]:
+async def fill(
+    store: EventStore, runs: int, each: int = 5, name: str = "run"
+) -> dict[str, list[int]]:
     """Append runs, their events interleaved; give what a group must then have seen."""
     for _ in range(each):
         outcomes = await store.append_many(Append(f"{name}-{n}", notes(1)) for n in range(runs))

@@ -154,6 +154,7 @@ class Server(AnyServer):
             "appendonly": "yes",
             "appendfsync": "always",
             "save": '""',
+            "repl-diskless-sync-delay": "0",
             # Redis 6.2 has no such guard.
             **({} if self.name == "redis6" else {"enable-debug-command": "yes"}),
             **self.options,

@@ -117,6 +117,15 @@ def test_a_span_shorter_than_a_cell_still_has_one() -> None:
     assert shown[0].startswith("a █ ")
 
 
+def test_what_happens_at_the_very_end_has_the_last_cell() -> None:
+    # Given
+    spans = [span("node", "a", 0, 10), span("node", "b", 10, 10, "skipped")]
+    # When
+    shown = lines(spans, 42)
+    # Then
+    assert shown[1] == "b " + " " * 39 + "◆"
+
+
 def test_an_end_before_the_start_of_another_clock_is_drawn_as_a_cell() -> None:
     # Given
     spans = [span("node", "a", 0, 10), span("node", "b", 8, 6)]
@@ -124,7 +133,7 @@ def test_an_end_before_the_start_of_another_clock_is_drawn_as_a_cell() -> None:
     shown = lines(spans, 80)
     # Then
     assert shown[1].count("█") == 1
-    assert "0 ms" in shown[1]
+    assert shown[1].split()[-2:] == ["0", "ms"]
 
 
 def test_labels_cannot_command_the_terminal() -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -176,6 +177,51 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None
     tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
     assert (tables, connection.execute("PRAGMA user_version").fetchone()) == ([("a",)], (1,))
     connection.close()
+
+
+def test_opening_waits_for_another_process_that_makes_the_database(tmp_path: Path) -> None:
+    # given another process that holds the new database's write lock
+    path = tmp_path / "runs.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    # when it is opened, then that waits until the lock is free
+    with ThreadPoolExecutor() as threads:
+        opening = threads.submit(open_database, path)
+        with pytest.raises(TimeoutError):
+            opening.result(timeout=0.1)
+        other.execute("COMMIT")
+        opening.result().close()
+    other.close()
+
+
+def test_a_migration_that_another_process_takes_meanwhile_is_not_taken_twice(
+    tmp_path: Path,
+) -> None:
+    # given another process that is about to commit the first migration
+    path = tmp_path / "runs.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA journal_mode = WAL")
+    taking = threading.Event()
+    other.create_function("told", 0, taking.set)
+    done = threading.Event()
+    other.create_function("wait", 0, lambda: done.wait(10))
+    table = "CREATE TABLE a (x);\n"
+    slow = Migration(1, "slow", f"{table}SELECT told();\nSELECT wait();\n")
+    mine = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    with ThreadPoolExecutor() as threads:
+        theirs = threads.submit(migrate, other, path, [slow])
+        assert taking.wait(10)
+        # when this one wants the same
+        ours = threads.submit(migrate, mine, path, [Migration(1, "same", table)])
+        with pytest.raises(TimeoutError):
+            ours.result(timeout=0.1)
+        done.set()
+        # then it finds it done
+        theirs.result()
+        ours.result()
+    assert mine.execute("SELECT count(*) FROM a").fetchall() == [(0,)]
+    mine.close()
+    other.close()
 
 
 def test_a_script_splits_into_statements_where_they_end() -> None:

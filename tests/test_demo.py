@@ -139,14 +139,16 @@ def test_a_pipe_gets_plain_lines_and_the_last_screen(second: list[str]) -> None:
 
 def test_the_commands_to_try_next_work(second: list[str], folder: Path) -> None:
     # Given
-    commands = [shlex.split(line)[1:] for line in second if line.startswith("  runstore ")]
-    assert [words[0] for words in commands] == ["runs", "timeline", "resume"]
-    for words in commands:
+    lines = [line for line in second if line.startswith("  runstore ")]
+    shows = {"runs": "completed", "timeline": "█", "resume": "shelf"}
+    assert len(lines) == len(shows)
+    for line in lines:
         # When
+        words = shlex.split(line, comments=True)[1:]
         done = run([sys.executable, "-m", "replay", *words])
         # Then
         assert done.returncode == 0, done.stderr
-        assert "order-" in done.stdout
+        assert shows[words[0]] in done.stdout
 
 
 def test_a_terminal_shows_the_runs_move(tmp_path: Path) -> None:
@@ -332,6 +334,22 @@ def projected(sync_store: SyncEventStore, tmp_path: Path) -> Callable[..., list[
         return [problem.rpartition(": ")[2] for problem in facts.differs]
 
     return problems
+
+
+@only_valkey
+def test_the_check_sees_a_read_side_that_stands_still(
+    sync_store: SyncEventStore, tmp_path: Path
+) -> None:
+    # Given a run that nobody projects
+    sync_store.append("order-1", [CREATED, COMPLETED])
+    facts = Facts("", "")
+    # When
+    with open_database(tmp_path / "runs.db") as database:
+        check(facts, sync_store, database, {"order-1": order(orders.STRAIGHT)}, within_s=0)
+    # Then
+    assert len(facts.differs) == 2
+    assert "projector is behind" in facts.differs[0]
+    assert facts.differs[1].endswith("the read side does not have it")
 
 
 def node(name: str, **patch: Any) -> NewEvent:

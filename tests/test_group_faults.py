@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import proxy as proxies
 import pytest
-from faults import Python, eventually, soon
+from faults import Python, soon
 from group_samples import (
-    AT_ONCE,
     SOON_MS,
     Seen,
     fill,
@@ -23,7 +21,7 @@ from group_samples import (
     until,
 )
 from proxy import Fault, Proxy
-from samples import noted, notes
+from samples import contents, noted, notes
 from servers import AnyServer, Server
 
 from eventstore import (
@@ -32,7 +30,6 @@ from eventstore import (
     HistoryGap,
     LogRegressed,
     RecordedEvent,
-    RunStoreError,
     Settings,
     StoreUnavailable,
     UnknownGroup,
@@ -54,7 +51,7 @@ async def handle(event):
 async def main(url, namespace, member):
     async with EventStore.open(url, namespace=namespace) as store:
         await ConsumerGroup(
-            store, "g", handle, member=member, claim_after_ms=300, batch_events=64, concurrency=4
+            store, "g", handle, create=True, member=member, claim_after_ms=300, batch_events=64
         ).run()
 
 asyncio.run(main(*sys.argv[1:]))
@@ -99,5 +96,443 @@ async def test_what_a_killed_member_left_is_finished_by_another(
 ) -> None:
     # given a member that is killed in the middle
     expected = await fill(store, runs=50, each=10)
-    await ConsumerGroup(store, "g", Seen(), create=True).run_once()  # makes the group
-    server.forget_group = None  # type: ignore[attr-defined]
+    with Python(MEMBER, server.url, namespace, "first") as first:
+        lines = [first.line() for _ in range(60)] + first.kill()
+    assert pending(store, server.admin, "g") > 0
+    # when another one serves
+    seen = Seen()
+    group = ConsumerGroup(store, "g", seen, claim_after_ms=SOON_MS)
+    async with serving(group) as task:
+        await until(lambda: len({*map(place_of, lines), *seen.places}) == 500, task)
+        await until(lambda: pending(store, server.admin, "g") == 0, task)
+    # then nothing is missing
+    assert group.counts.recovered > 0
+    handled = {*map(place_of, lines), *seen.places}
+    assert handled == {(run, v) for run in expected for v in expected[run]}
+
+
+async def test_a_killed_member_that_comes_back_goes_on_in_order(
+    store: EventStore, server: AnyServer, namespace: str
+) -> None:
+    expected = await fill(store, runs=50, each=10)
+    lines = []
+    for kill_after in (1, 30, 90, 150):
+        with Python(MEMBER, server.url, namespace, "same") as member:
+            lines += [member.line() for _ in range(kill_after)] + member.kill()
+    with Python(MEMBER, server.url, namespace, "same") as member:
+        while pending(store, server.admin, "g") or len(set(lines)) < 500:
+            lines.append(member.line())
+        lines += member.kill()
+
+    assert first_handlings([*map(place_of, lines)]) == expected
+
+
+async def test_a_member_put_to_sleep_is_replaced_and_may_wake_up(
+    store: EventStore, server: AnyServer, namespace: str
+) -> None:
+    # given a member that sleeps with events in hand
+    expected = await fill(store, runs=50, each=10)
+    with Python(MEMBER, server.url, namespace, "sleepy") as sleepy:
+        lines = [sleepy.line() for _ in range(20)]
+        os.kill(sleepy._process.pid, signal.SIGSTOP)
+        # when another one finishes everything, and then the first wakes
+        seen = Seen()
+        async with serving(ConsumerGroup(store, "g", seen, claim_after_ms=SOON_MS)) as task:
+            await until(lambda: pending(store, server.admin, "g") == 0, task)
+            os.kill(sleepy._process.pid, signal.SIGCONT)
+            await store.append("last", notes(20))
+            await until(lambda: pending(store, server.admin, "g") == 0, task)
+        lines += sleepy.kill()
+    # then nothing is missing
+    handled = {*map(place_of, lines), *seen.places}
+    everything = {(run, v) for run in expected for v in expected[run]}
+    assert handled >= everything | {("last", 1)}
+
+
+async def test_what_a_living_member_works_on_is_not_taken_from_it(
+    store: EventStore, server: AnyServer
+) -> None:
+    await store.append("run", notes(2))
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    slow, other = Seen(), Seen()
+
+    async def handle(event: RecordedEvent) -> None:
+        begun.set()
+        await go_on.wait()
+        await slow(event)
+
+    def member(handler: Callable[[RecordedEvent], object]) -> ConsumerGroup:
+        return ConsumerGroup(store, "g", handler, create=True, claim_after_ms=SOON_MS)
+
+    async with serving(member(handle)) as task:
+        await begun.wait()
+        async with serving(member(other)) as second:
+            log = store.operations.keys.log(store.operations.keys.partition_of("run"))
+            await until(lambda: _idle_ms(server, log) > 4 * SOON_MS, second)
+            go_on.set()
+            await until(lambda: len(slow.events) == 2, task)
+
+    assert other.events == []
+
+
+def _idle_ms(server: AnyServer, log: str) -> int:
+    found = server.admin.xpending_range(log, "g", "-", "+", 1)
+    return int(found[0]["time_since_delivered"]) if found else 0
+
+
+# Replies that are lost
+
+
+@pytest.mark.parametrize("fault", [Fault.LOSE_CALL, Fault.LOSE_REPLY, Fault.TEAR_REPLY])
+@pytest.mark.parametrize("each", [2, 3])
+async def test_a_lost_reply_loses_no_event_and_no_order(
+    proxy: GroupProxy, namespace: str, fault: Fault, each: int
+) -> None:
+    async with EventStore.open(proxy.url, namespace=namespace) as store:
+        expected = await fill(store, runs=30, each=10)
+        proxy.on_append = lambda number: fault if number % each == 1 else Fault.NONE
+        seen = Seen()
+
+        await ConsumerGroup(store, "g", seen, create=True, batch_events=48).run_to_end()
+
+    assert proxy.faults > 3
+    assert seen.by_run() == expected
+    assert len(seen.places) == 300
+
+
+@ONE_IS_ENOUGH
+async def test_several_replies_lost_in_a_row_lose_no_event_and_no_order(
+    proxy: GroupProxy, namespace: str
+) -> None:
+    async with EventStore.open(proxy.url, namespace=namespace) as store:
+        expected = await fill(store, runs=30, each=10)
+        proxy.lose(Fault.LOSE_REPLY, [2, 3, 4, 5, 7, 8])
+        seen = Seen()
+
+        await ConsumerGroup(store, "g", seen, create=True, batch_events=48).run_to_end()
+
+    assert proxy.faults == 6
+    assert seen.by_run() == expected
+    assert len(seen.places) == 300
+
+
+@ONE_IS_ENOUGH
+async def test_a_reply_lost_for_good_is_found_by_the_next_call(
+    proxy: GroupProxy, namespace: str
+) -> None:
+    async with EventStore.open(proxy.url, namespace=namespace, settings=IMPATIENT) as store:
+        await store.append("run", notes(5))
+        seen = Seen()
+        group = ConsumerGroup(store, "g", seen, create=True)
+        assert await group.run_once() == 5
+        await store.append("run", notes(5))
+        proxy.on_append = lambda _: Fault.SILENCE
+
+        with pytest.raises(StoreUnavailable):
+            await group.run_once()
+        proxy.on_append = lambda _: Fault.NONE
+
+        assert await group.run_once() == 5
+        await group.stop()
+    assert seen.by_run() == {"run": list(range(1, 11))}
+
+
+@ONE_IS_ENOUGH
+async def test_events_taken_over_in_a_lost_reply_are_handled_all_the_same(
+    proxy: GroupProxy, server: AnyServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given events of a member that is no more
+    async with EventStore.open(proxy.url, namespace=namespace, settings=IMPATIENT) as store:
+        await store.append("run", notes(5))
+        await _make_group(store)
+        log = store.operations.keys.log(store.operations.keys.partition_of("run"))
+        server.admin.xreadgroup("g", "gone", {log: ">"})
+        # when the reply to taking them over is lost
+        monkeypatch.setattr(GroupProxy, "calls", (b"EVALSHA\r\n$40\r\n" + _claim_sha(),))
+        proxy.lose(Fault.LOSE_REPLY, [1])
+        seen = Seen()
+        async with serving(ConsumerGroup(store, "g", seen, claim_after_ms=SOON_MS)) as task:
+            # then
+            await until(lambda: len(seen.events) == 5, task)
+    assert proxy.faults == 1
+    assert seen.by_run() == {"run": [1, 2, 3, 4, 5]}
+
+
+def _claim_sha() -> bytes:
+    from eventstore.transport.lines import _sha  # noqa: PLC0415
+
+    return _sha("claim").encode()
+
+
+async def _make_group(store: EventStore) -> None:
+    """Make a group without taking anything."""
+    group = ConsumerGroup(store, "g", Seen(), create=True)
+    await group._joined()
+    await group.stop()
+
+
+# Servers that restart, sleep and forget
+
+
+async def test_a_restarted_server_loses_no_event_and_no_order(
+    own_server: Server, namespace: str
+) -> None:
+    async with EventStore.open(own_server.url, namespace=namespace) as store:
+        seen = Seen()
+        group = ConsumerGroup(store, "g", seen, create=True, batch_events=32)
+        async with serving(group) as task:
+            for round_number in range(1, 4):
+                expected = await fill(store, runs=40, each=3)
+                await until(partial(seen.reached, 120 * round_number - 60), task)
+                await asyncio.to_thread(own_server.restart)
+            await until(lambda: len(set(seen.places)) == 360, task)
+            await soon(lambda: pending(store, own_server.admin, "g") == 0)
+
+    assert seen.by_run() == {run: list(range(1, 10)) for run in expected}
+
+
+@ONE_IS_ENOUGH
+async def test_forgotten_scripts_are_sent_again(store: EventStore, server: AnyServer) -> None:
+    seen = Seen()
+    group = ConsumerGroup(store, "g", seen, create=True, claim_after_ms=SOON_MS)
+    async with serving(group) as task:
+        for count in range(1, 4):
+            server.admin.script_flush()
+            await store.append("run", noted())
+            await until(partial(seen.reached, count), task)
+
+
+async def test_a_group_outlasts_a_server_that_is_away_for_long(
+    launch: Callable[..., Server], namespace: str
+) -> None:
+    server = launch("redis7")
+    async with EventStore.open(server.url, namespace=namespace, settings=IMPATIENT) as store:
+        await store.append("run", notes(3))
+        seen, begun, go_on = Seen(), asyncio.Event(), asyncio.Event()
+
+        async def handle(event: RecordedEvent) -> None:
+            begun.set()
+            await go_on.wait()
+            await seen(event)
+
+        async with serving(ConsumerGroup(store, "g", handle, create=True)) as task:
+            await begun.wait()
+            server.pause()
+            go_on.set()
+            with pytest.raises(StoreUnavailable):
+                await store.tails()
+            with pytest.raises(StoreUnavailable):
+                await ConsumerGroup(store, "g", seen).run_to_end()
+            server.resume()
+            await store.append("run", notes(3))
+            await until(lambda: len(seen.events) == 6, task)
+            await until(lambda: pending(store, server.admin, "g") == 0, task)
+
+    assert seen.by_run() == {"run": [1, 2, 3, 4, 5, 6]}
+
+
+async def test_stopping_is_bounded_also_while_the_server_is_away(
+    launch: Callable[..., Server], namespace: str
+) -> None:
+    server = launch("redis7")
+    async with EventStore.open(server.url, namespace=namespace) as store:
+        group = ConsumerGroup(store, "g", Seen(), create=True, drain_ms=100)
+        task = asyncio.create_task(group.run())
+        await soon(lambda: server.admin.zcard(f"{namespace}:members:g"))
+        server.pause()
+        await asyncio.wait_for(group.stop(), timeout=10)
+        await task
+        server.resume()
+
+
+async def test_an_emptied_server_is_told_and_never_begun_anew(
+    launch: Callable[..., Server], namespace: str
+) -> None:
+    server = launch("redis7")
+    async with EventStore.open(server.url, namespace=namespace) as store:
+        await fill(store, runs=20)
+        seen = Seen()
+        task = asyncio.create_task(ConsumerGroup(store, "g", seen, create=True).run())
+        await until(lambda: len(seen.events) == 100, task)
+        server.admin.flushall()
+        with pytest.raises(LogRegressed):
+            await asyncio.wait_for(task, timeout=20)
+        with pytest.raises(UnknownGroup):
+            await ConsumerGroup(store, "g", seen).run()
+    assert len(seen.events) == 100
+
+
+async def test_a_log_made_anew_under_a_running_group_is_told(
+    launch: Callable[..., Server], namespace: str
+) -> None:
+    # given a group that has handled something
+    server = launch("valkey")
+    async with EventStore.open(server.url, namespace=namespace) as store:
+        await fill(store, runs=20)
+        seen = Seen()
+        group = ConsumerGroup(store, "g", seen, create=True)
+        assert await group.run_once() == 100
+        # when everything is made anew behind its back
+        server.admin.flushall()
+        async with EventStore.open(server.url, namespace=namespace) as another:
+            await _make_group(another)
+            await fill(another, runs=20, each=1)
+        # then
+        with pytest.raises(LogRegressed):
+            await group.run_once()
+        await group.stop()
+    assert len(seen.events) == 100
+
+
+async def test_a_destroyed_group_is_unknown(store: EventStore, server: AnyServer) -> None:
+    await store.append("run", notes(3))
+    seen = Seen()
+    group = ConsumerGroup(store, "g", seen, create=True)
+    assert await group.run_once() == 3
+    server.admin.xgroup_destroy(store.operations.keys.log(5), "g")
+
+    with pytest.raises(UnknownGroup):
+        await group.run_once()
+    await group.stop()
+    with pytest.raises(UnknownGroup):
+        await ConsumerGroup(store, "g", seen, create=True).run()
+
+
+async def test_a_log_older_than_the_groups_progress_is_told_at_the_start(
+    store: EventStore, server: AnyServer
+) -> None:
+    position = (await store.append("run", notes(3))).positions[-1]
+    await ConsumerGroup(store, "g", Seen(), create=True).run_to_end()
+    server.admin.set(store.operations.keys.tail(position.partition), f"{position.ms}-1")
+
+    with pytest.raises(LogRegressed):
+        await ConsumerGroup(store, "g", Seen()).run_to_end()
+
+
+async def test_an_older_copy_that_others_went_on_with_is_told(
+    store: EventStore, server: AnyServer, namespace: str
+) -> None:
+    # given a group that is past what an older copy holds
+    await store.append("run", notes(2))
+    group = ConsumerGroup(store, "g", Seen(), create=True)
+    assert await group.run_once() == 2
+    copy = contents(server, namespace)
+    await store.append("run", notes(2))
+    assert await group.run_once() == 2
+    # when that copy is put back, and more is appended to it
+    server.forget(namespace)
+    for key, value in copy.items():
+        server.admin.restore(key, 0, value)
+    await store.append("run", notes(2))
+    # then
+    with pytest.raises(LogRegressed):
+        await group.run_once()
+    await group.stop()
+
+
+async def test_events_put_in_place_of_lost_ones_are_told(
+    store: EventStore, server: AnyServer
+) -> None:
+    # given a group that is past the third entry, recorded later than the others
+    first, second = (await store.append("run", notes(2))).positions
+    await soon(lambda: _server_ms(server) > second.ms + 2)
+    third = (await store.append("run", notes(1))).positions[0]
+    group = ConsumerGroup(store, "g", Seen(), create=True)
+    assert await group.run_once() == 3
+    # when another one took its place, of a time before it, and a fourth followed
+    await soon(lambda: _server_ms(server) > third.ms)
+    await store.append("run", notes(1))
+    log = store.operations.keys.log(first.partition)
+    entries = server.admin.xrange(log)
+    server.admin.delete(log)
+    for entry_id, fields in entries:
+        new_id = entry_id
+        if entry_id.decode() == third.entry_id:
+            new_id = f"{second.ms + 1}-3"
+            moved = int(fields[b"c"], 16) - third.ms + second.ms + 1
+            fields[b"c"] = b"%08x" % (moved % 2**32)
+        server.admin.xadd(log, fields, id=new_id)
+    server.admin.xgroup_create(log, "g", id=second.entry_id)
+    # then
+    with pytest.raises(LogRegressed):
+        await group.run_once()
+    await group.stop()
+
+
+def _server_ms(server: AnyServer) -> int:
+    seconds, microseconds = server.admin.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+async def test_progress_that_the_server_lost_is_made_again(
+    store: EventStore, server: AnyServer
+) -> None:
+    positions = (await store.append("run", notes(5))).positions
+    seen = Seen()
+    group = ConsumerGroup(store, "g", seen, create=True)
+    assert await group.run_once() == 5
+    log = store.operations.keys.log(positions[0].partition)
+    server.admin.xgroup_setid(log, "g", positions[2].entry_id)
+
+    assert [await group.run_once(), await group.run_once()] == [2, 0]
+    await group.stop()
+
+    assert [version for _, version in seen.places] == [1, 2, 3, 4, 5, 4, 5]
+    assert pending(store, server.admin, "g") == 0
+
+
+# Events that are gone
+
+
+@pytest.mark.parametrize("whose", ["its own", "a dead member's"])
+async def test_a_pending_event_that_was_trimmed_is_told_and_stays_pending(
+    store: EventStore, server: AnyServer, whose: str
+) -> None:
+    # given an event that was delivered, then trimmed
+    position = (await store.append("run", notes(2))).positions[0]
+    await _make_group(store)
+    log = store.operations.keys.log(position.partition)
+    server.admin.xreadgroup("g", "m" if whose == "its own" else "gone", {log: ">"})
+    server.admin.xdel(log, position.entry_id)
+    await soon(lambda: _idle_ms(server, log) > 20)
+    # when
+    group = ConsumerGroup(store, "g", Seen(), member="m", claim_after_ms=20)
+    with pytest.raises(HistoryGap, match="trimmed"):
+        await group.run_to_end()
+    # then
+    ids = [row["message_id"].decode() for row in server.admin.xpending_range(log, "g", "-", "+", 9)]
+    assert position.entry_id in ids
+
+
+async def test_a_hole_in_the_log_is_told(store: EventStore, server: AnyServer) -> None:
+    positions = (await store.append("run", notes(5))).positions
+    server.admin.xdel(store.operations.keys.log(positions[0].partition), positions[2].entry_id)
+    seen = Seen()
+
+    with pytest.raises(HistoryGap):
+        await ConsumerGroup(store, "g", seen, create=True).run_to_end()
+
+    assert seen.events == []
+
+
+async def test_a_damaged_event_stops_the_group_and_stays_pending(
+    store: EventStore, server: AnyServer
+) -> None:
+    result = await store.append("run", notes(2))
+    keys, position = store.operations.keys, result.positions[1]
+    log = keys.log(position.partition)
+    _, fields = server.admin.xrange(log, position.entry_id, position.entry_id)[0]
+    server.admin.xdel(log, position.entry_id)
+    fields[b"e"] = fields[b"e"].replace(b"note", b"nope")
+    server.admin.delete(keys.tail(position.partition))
+    entries = server.admin.xrange(log)
+    server.admin.delete(log)
+    for entry_id, entry in [*entries, (position.entry_id, fields)]:
+        server.admin.xadd(log, entry, id=entry_id)
+    server.admin.set(keys.tail(position.partition), position.entry_id)
+
+    for _ in range(2):
+        with pytest.raises(CorruptEvent):
+            await ConsumerGroup(store, "g", Seen(), create=True, member="m").run_to_end()
+
+    assert pending(store, server.admin, "g") == 2

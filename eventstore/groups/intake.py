@@ -190,6 +190,8 @@ class Intake:
 
     def _check_tails(self, tails: Sequence[Position]) -> None:
         for end in tails:
-            if end < self._reached[end.partition]:
-                raise LogRegressed(self.who.place(end.partition), self._reached[end.partition], end)
+            reached = self._reached[end.partition]
+            # A log made anew may have later entries, but fewer of them.
+            if end != reached and (end < reached or end.n <= reached.n):
+                raise LogRegressed(self.who.place(end.partition), reached, end)
             self._reached[end.partition] = end

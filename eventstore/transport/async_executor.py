@@ -43,6 +43,9 @@ class AsyncExecutor:
         self._lines: tuple[AsyncLine, AsyncLine] | None = None
         self._opened: Opened | None = None
         self._sender: asyncio.Task[None] | None = None
+        self._room = asyncio.Semaphore(self._settings.max_waiting_appends)
+        self._work = asyncio.Event()
+        self._closing = False
         self.shown = ""
 
     async def start(self) -> None:
@@ -63,8 +66,6 @@ class AsyncExecutor:
             await self.close()
             raise
         self._queue: AppendQueue = self._opened.queue(self.shown)
-        self._room = asyncio.Semaphore(self._settings.max_waiting_appends)
-        self._work = asyncio.Event()
         self._closing = False
         self._sender = asyncio.create_task(self._send(), name="runstore-appends")
 

@@ -76,10 +76,10 @@ def _pool(
     retry: Any,
     target: Target,
     settings: Settings,
-    *,
-    extra_ms: int,
+    reply_timeout_s: float | None,
 ) -> Any:
     """Make a pool from the asyncio or the blocking half of redis-py."""
+    connect_timeout_s = settings.connect_timeout_ms / 1000
     options = {
         **target.options,
         "decode_responses": False,
@@ -87,13 +87,12 @@ def _pool(
         "retry": retry,
         "retry_on_error": [],
         "health_check_interval": 0,
-        "socket_timeout": (settings.reply_timeout_ms + extra_ms) / 1000,
-        "socket_connect_timeout": settings.connect_timeout_ms / 1000,
+        "socket_timeout": reply_timeout_s,
+        "socket_connect_timeout": connect_timeout_s,
     }
     if target.service is not None:
-        watch = sentinels.Sentinel(
-            target.sentinels, socket_timeout=settings.connect_timeout_ms / 1000
-        )
+        how = {"socket_timeout": connect_timeout_s, "socket_connect_timeout": connect_timeout_s}
+        watch = sentinels.Sentinel(target.sentinels, sentinel_kwargs={**how, "retry": retry})
         return sentinels.SentinelConnectionPool(target.service, watch, **options)
     kind = connections.SSLConnection if target.tls else connections.Connection
     if "path" in options:
@@ -110,15 +109,13 @@ class AsyncLine:
     """
 
     def __init__(self, target: Target, settings: Settings, *, extra_ms: int = 0) -> None:
-        self._pool = _pool(
-            asyncio_redis,
-            asyncio_sentinel,
-            AsyncRetry(NoBackoff(), 0),
-            target,
-            settings,
-            extra_ms=extra_ms,
-        )
+        # redis-py's own time-outs wrap each send in a task, and on Python 3.11 that may swallow
+        # a cancellation: one time-out of ours bounds the whole exchange instead.
+        retry = AsyncRetry(NoBackoff(), 0)
+        self._pool = _pool(asyncio_redis, asyncio_sentinel, retry, target, settings, None)
         self._room = asyncio.Semaphore(settings.max_connections)
+        self._connect_timeout_s = settings.connect_timeout_ms / 1000
+        self._reply_timeout_s = (settings.reply_timeout_ms + extra_ms) / 1000
 
     async def exchange(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """Send all, read all: replies as RESP2 gives them, error replies as exceptions.
@@ -128,12 +125,8 @@ class AsyncLine:
         async with self._room:
             connection = await self._connect()
             try:
-                replies = await self._talk(connection, [words_of(c) for c in commands])
-                places = _unanswered(commands, replies)
-                if places:
-                    again = await self._talk(connection, _loading(commands, places))
-                    for place, reply in zip(places, again[-len(places) :], strict=True):
-                        replies[place] = reply
+                async with asyncio.timeout(self._reply_timeout_s):
+                    return await self._converse(connection, commands)
             except _BROKEN as error:
                 await connection.disconnect(nowait=True)
                 raise ConnectionLost(error, sent=True) from error
@@ -143,15 +136,24 @@ class AsyncLine:
                 raise
             finally:
                 await self._pool.release(connection)
-            return replies
 
     async def _connect(self) -> Any:
         try:
-            return await self._pool.get_connection()
+            async with asyncio.timeout(self._connect_timeout_s):
+                return await self._pool.get_connection()
         except _BROKEN as error:
             if final := connecting_failed(error):
                 raise final from None
             raise ConnectionLost(error, sent=False) from error
+
+    async def _converse(self, connection: Any, commands: Sequence[Command[Any]]) -> list[Any]:
+        replies = await self._talk(connection, [words_of(c) for c in commands])
+        places = _unanswered(commands, replies)
+        if places:
+            again = await self._talk(connection, _loading(commands, places))
+            for place, reply in zip(places, again[-len(places) :], strict=True):
+                replies[place] = reply
+        return replies
 
     async def _talk(self, connection: Any, calls: Sequence[Words]) -> list[Any]:
         packed = connection.pack_commands(calls)
@@ -173,14 +175,9 @@ class BlockingLine:
     """A bounded set of connections for threads; see the module."""
 
     def __init__(self, target: Target, settings: Settings, *, extra_ms: int = 0) -> None:
-        self._pool = _pool(
-            blocking_redis,
-            blocking_sentinel,
-            Retry(NoBackoff(), 0),
-            target,
-            settings,
-            extra_ms=extra_ms,
-        )
+        retry = Retry(NoBackoff(), 0)
+        timeout_s = (settings.reply_timeout_ms + extra_ms) / 1000
+        self._pool = _pool(blocking_redis, blocking_sentinel, retry, target, settings, timeout_s)
         self._room = threading.BoundedSemaphore(settings.max_connections)
 
     def exchange(self, commands: Sequence[Command[Any]]) -> list[Any]:
@@ -188,12 +185,7 @@ class BlockingLine:
         with self._room:
             connection = self._connect()
             try:
-                replies = self._talk(connection, [words_of(c) for c in commands])
-                places = _unanswered(commands, replies)
-                if places:
-                    again = self._talk(connection, _loading(commands, places))
-                    for place, reply in zip(places, again[-len(places) :], strict=True):
-                        replies[place] = reply
+                return self._converse(connection, commands)
             except _BROKEN as error:
                 connection.disconnect()
                 raise ConnectionLost(error, sent=True) from error
@@ -202,7 +194,15 @@ class BlockingLine:
                 raise
             finally:
                 self._pool.release(connection)
-            return replies
+
+    def _converse(self, connection: Any, commands: Sequence[Command[Any]]) -> list[Any]:
+        replies = self._talk(connection, [words_of(c) for c in commands])
+        places = _unanswered(commands, replies)
+        if places:
+            again = self._talk(connection, _loading(commands, places))
+            for place, reply in zip(places, again[-len(places) :], strict=True):
+                replies[place] = reply
+        return replies
 
     def _connect(self) -> Any:
         try:

@@ -26,4 +26,4 @@ CREATE INDEX pauses_by_time ON pauses (paused_ms, run_id, version);
 CREATE INDEX pauses_by_status ON pauses (status, paused_ms, run_id, version, waited_ms);
 CREATE INDEX pauses_by_reason ON pauses (reason, paused_ms, run_id, version);
 CREATE INDEX pauses_by_expiry ON pauses (expires_ms, run_id, version);
-CREATE INDEX pauses_late ON pauses (run_id, version) WHERE resumed_ms > expires_ms;
+CREATE INDEX pauses_late ON pauses (resumed_ms, expires_ms) WHERE resumed_ms > expires_ms;

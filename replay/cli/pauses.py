@@ -122,6 +122,8 @@ def restore(session: Session, *, follow: bool) -> None:
         while (done := restorer.run_once()).due:
             counts.add(done)
     _print_counts(session, counts)
+    if counts.errors or counts.handovers_failed:
+        raise click.ClickException("some pauses could not be dealt with; a later restore tries again")
 
 
 def _hand_over(context: RunContext) -> None:

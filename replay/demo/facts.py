@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from eventstore import RecordedEvent, SyncEventStore, WaitTimeout
+from eventstore import RecordedEvent, RunNotFound, SyncEventStore, WaitTimeout
 from projections import Database, Runs, RunState, fold
 from replay.demo.orders import Order
 
@@ -39,13 +39,17 @@ class Facts:
 
 
 def check(
-    facts: Facts, store: SyncEventStore, database: Database, placed: dict[str, Order]
+    facts: Facts,
+    store: SyncEventStore,
+    database: Database,
+    placed: dict[str, Order],
+    within_s: float = CATCH_UP_WITHIN_S,
 ) -> None:
     """Fill in what the log and the read side say, and where that is not as planned."""
     rows = Runs(database)
     histories = {run_id: store.load(run_id) for run_id in placed}
     try:
-        rows.wait_for([events[-1].position for events in histories.values()], CATCH_UP_WITHIN_S)
+        rows.wait_for([events[-1].position for events in histories.values()], within_s)
     except WaitTimeout as late:
         facts.differs.append(f"the projector is behind: {late}")
     for run_id, order in placed.items():
@@ -53,13 +57,9 @@ def check(
         state = fold(events)
         facts.events += len(events)
         facts.runs[run_id] = _told(order, events, state)
-        row = rows.get_run(run_id)
-        problems = [*_problems(order, events, state)]
-        if (row.status, row.version) != (state.status, state.version):
-            problems.append(f"the read side has {row.status} at version {row.version}")
+        problems = [*_problems(order, events, state), *_stale(rows, state)]
         facts.differs += [f"{run_id} ({order.story.title}): {problem}" for problem in problems]
-        if _count(events, "run.recovered"):
-            facts.recovered.append(run_id)
+    facts.recovered = _furthest_first(histories)
     facts.counts = dict(Counter(told["status"] for told in facts.runs.values()))
 
 
@@ -92,6 +92,25 @@ def _problems(order: Order, events: list[RecordedEvent], state: RunState) -> Ite
     for data in completed:
         if not data["patch"].items() <= state.state.items():
             yield f"what node {data['node_id']} found out is lost: {data['patch']}"
+
+
+def _stale(rows: Runs, state: RunState) -> Iterator[str]:
+    """Compare the read side with the log."""
+    try:
+        row = rows.get_run(state.run_id)
+    except RunNotFound:
+        yield "the read side does not have it"
+    else:
+        if (row.status, row.version) != (state.status, state.version):
+            yield f"the read side has {row.status} at version {row.version}"
+
+
+def _furthest_first(histories: dict[str, list[RecordedEvent]]) -> list[str]:
+    """Name the runs that were taken over, by how far they were."""
+    taken = [event for events in histories.values() for event in events]
+    taken = [event for event in taken if event.type == "run.recovered"]
+    taken.sort(key=lambda event: event.version, reverse=True)
+    return [*dict.fromkeys(event.run_id for event in taken)]
 
 
 def _count(events: list[RecordedEvent], kind: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from eventstore import SyncEventStore
+from eventstore import StoreMismatch, SyncEventStore
 from projections import Projector, open_database
 from replay.demo.parent import when_parent_ends
 
@@ -21,7 +21,13 @@ def project(folder: str, path: str) -> None:
         open_database(path) as database,
         Projector(store, database, block_ms=LOOK_EVERY_MS) as projector,
     ):
-        projector.run(stop)
+        while not stop.is_set():
+            try:
+                projector.run(stop)
+            except StoreMismatch as refused:
+                if not hasattr(refused, "holder_pid"):
+                    raise
+                stop.wait(LOOK_EVERY_MS / 1_000)  # another projector does the work meanwhile
 
 
 if __name__ == "__main__":

@@ -42,8 +42,9 @@ def show_summary(console: Console, facts: Facts, view: View, placed: Placed) -> 
         console.print(line, soft_wrap=True)
     if facts.ok:
         console.print("", Rule("try next", style=QUIET, align="left"), sep="\n")
-        for command in _next(facts, placed):
-            console.print(Text(f"  {command}", style="bold cyan"), soft_wrap=True)
+        for command, why in _next(facts, placed).items():
+            line = Text.assemble((f"  {command:<36}", "bold cyan"), (f"  # {why}", QUIET))
+            console.print(line, soft_wrap=True)
 
 
 def chosen(facts: Facts, placed: Placed) -> dict[str, str]:
@@ -51,7 +52,7 @@ def chosen(facts: Facts, placed: Placed) -> dict[str, str]:
     runs = dict.fromkeys(facts.recovered[:1], "its worker was killed, another went on")
     for story in CLOSER:
         told = [run_id for run_id, order in placed.items() if order.story is story]
-        fresh = [run_id for run_id in told if run_id not in facts.recovered]
+        fresh = [run_id for run_id in told if run_id not in runs]
         if fresh and len(runs) < MAX_CLOSER:
             runs[fresh[0]] = story.title
     return runs
@@ -95,14 +96,14 @@ def _checks(facts: Facts) -> list[Text]:
     return [Text.assemble(("✔ ", "bold green"), line) for line in lines]
 
 
-def _next(facts: Facts, placed: Placed) -> list[str]:
+def _next(facts: Facts, placed: Placed) -> dict[str, str]:
     folder = Path(facts.folder)
     where = "" if folder == Path(".runstore") else f" --folder {shlex.quote(str(folder))}"
     program = f"env -u {URL_VARIABLE} runstore" if URL_VARIABLE in os.environ else "runstore"
     parked = [run_id for run_id, order in placed.items() if order.story is orders.PARKED]
-    commands = [
-        "runs list",
-        *(f"timeline {run_id} --bars" for run_id in [*chosen(facts, placed)][:1]),
-        *(f"resume {run_id}" for run_id in parked[:1]),
-    ]
-    return [f"{program} {command}{where}" for command in commands]
+    commands = {"runs list": "every run, and how it stands"}
+    for run_id in [*chosen(facts, placed)][:1]:
+        commands[f"timeline {run_id} --bars"] = "its nodes, calls and pauses"
+    for run_id in parked[:1]:
+        commands[f"resume {run_id}"] = "its context is back; the next demo goes on with it"
+    return {f"{program} {command}{where}": why for command, why in commands.items()}

@@ -150,6 +150,24 @@ def test_no_other_question_reads_a_whole_table(
 
 
 @pytest.mark.parametrize(
+    "question",
+    [
+        lambda database: Runs(database).counts_by_status(),
+        lambda database: Runs(database).workflow_ids(),
+        lambda database: Pauses(database).counts_by_reason(),
+        lambda database: Pauses(database).counts_by_status(),
+        lambda database: Pauses(database).paused_seconds(),
+        lambda database: Pauses(database).late_resumes(),
+    ],
+)
+def test_what_counts_everything_reads_an_index_and_no_row(
+    database: Database, plan_of: Planned, question: Callable[[Database], Any]
+) -> None:
+    plan = plan_of(lambda: question(database))
+    assert all("COVERING INDEX" in step for step in plan if "SCAN" in step or "SEARCH" in step)
+
+
+@pytest.mark.parametrize(
     ("filters", "index"),
     [
         ({"run_id": "incident-1"}, "sqlite_autoindex_timeline_1 (run_id=?)"),
