@@ -1,8 +1,8 @@
 """The read side: projections of the log in SQLite, and the questions one can ask them.
 
->>> with open_database("runs.db") as database, Projector(store, database) as projector:
-...     projector.run_to_end()
-...     Runs(database).counts_by_status()
+with open_database("runs.db") as database, Projector(store, database) as projector:
+    projector.run_to_end()
+    print(Runs(database).counts_by_status())
 """
 
 from projections.database import Database, Transaction, open_database

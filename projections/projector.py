@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from eventstore.errors import (
     HistoryGap,
@@ -19,6 +19,7 @@ from eventstore.errors import (
 from eventstore.events import Position, RecordedEvent
 from projections.database import Database, Transaction
 from projections.database.writer_lock import WriterLock
+from projections.log import Log
 from projections.positions import (
     DEFAULT_WAIT_S,
     Appended,
@@ -46,22 +47,6 @@ OnProgress = Callable[[int], None]
 """Is told, after each batch, how many events the call has projected so far."""
 
 _log = logging.getLogger(__name__)
-
-
-class Log(Protocol):
-    """What a projector needs of a store. ``SyncEventStore`` has it."""
-
-    @property
-    def identity(self) -> str:
-        """The store's name for itself, the same for as long as its data lives."""
-
-    def read_log(
-        self, after: Mapping[int, Position], *, limit: int, block_ms: int | None = None
-    ) -> list[RecordedEvent]:
-        """Give up to ``limit`` events after the positions, each partition in its order."""
-
-    def tails(self) -> Mapping[int, Position]:
-        """Give the last position of each partition that has events."""
 
 
 class Projector:
@@ -175,14 +160,21 @@ class Projector:
         if self._reached:
             return
         self._lock.acquire()
+        try:
+            self._reached = self._registered()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _registered(self) -> dict[str, dict[int, Position]]:
+        """Make sure that store, database and projections fit; give where each one stands."""
         for projection in self._projections:
             projection.forget()
         with self._database.transaction() as tx:
             bind_store(tx, self._store.identity)
             for projection in self._projections:
                 register(tx, projection)
-            reached = {name: load_positions(tx, name) for name in self._names}
-        self._reached = reached
+            return {name: load_positions(tx, name) for name in self._names}
 
     def _project(self, events: Sequence[RecordedEvent], after: Reached) -> None:
         gained: dict[str, Reached] = {}

@@ -82,8 +82,8 @@ class Importer:
 
         Raises ``ImportFailed`` naming a line that is no event, or that tells another history
         than the store; every line before it is stored. Raises ``OSError`` for a file that cannot
-        be read, and what appending raises. Then, too, all that was counted is stored; run it
-        again to go on.
+        be read, ``InvalidArgument`` for a damaged one, of which nothing is stored, and what
+        appending raises; to go on, run it again.
         """
         self.report = ImportReport()
         began_s = time.perf_counter()

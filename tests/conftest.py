@@ -14,10 +14,11 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import pytest
-from faults import MissingError
+from faults import MissingError, compile_shim
 from offers import offered, required, start
 from servers import OWN, AnyServer, Server
 
@@ -26,7 +27,8 @@ from eventstore import EventStore, SyncEventStore
 Opener = Callable[..., AbstractAsyncContextManager[EventStore]]
 
 
-def _missing(name: str, error: MissingError) -> NoReturn:
+def missing(name: str, error: Exception) -> NoReturn:
+    """Skip the test for want of something, or fail it where that is required."""
     if name in required():
         pytest.fail(f"{name} is required, but {error}")
     pytest.skip(str(error))
@@ -42,7 +44,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[AnyServer]:
     try:
         found = start(request.param)
     except MissingError as error:
-        _missing(request.param, error)
+        missing(request.param, error)
     yield found
     found.close()
 
@@ -59,7 +61,7 @@ def launching() -> Iterator[Launch]:
         try:
             launched.append(Server(name, **details))
         except MissingError as error:
-            _missing(name, error)
+            missing(name, error)
         return launched[-1].start()
 
     try:
@@ -80,6 +82,19 @@ def launch() -> Iterator[Launch]:
 def own_server(request: pytest.FixtureRequest, launch: Launch) -> Server:
     """Give a fresh server that the test may kill, pause, resume, restart and fill."""
     return launch(request.param)
+
+
+@pytest.fixture(scope="session")
+def shim() -> Callable[[str], Path]:
+    """Give what compiles a library of ``shims``, for ``launch(name, preload=shim("slowclock"))``."""
+
+    def compiled(name: str) -> Path:
+        try:
+            return compile_shim(name)
+        except MissingError as error:
+            missing("shims", error)
+
+    return compiled
 
 
 @pytest.fixture

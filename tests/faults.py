@@ -113,7 +113,7 @@ def run_python(
 
 
 @cache
-def shim(name: str) -> Path:
+def compile_shim(name: str) -> Path:
     """Compile a library of ``shims``, for a server's ``preload``. Raises ``MissingError``."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None or sys.platform != "linux":

@@ -41,8 +41,8 @@ class Proxy:
     """Stands between clients and a server, and does to appends what it is told.
 
     ``on_append`` gets the number of each call that appends, from 1, and says what becomes of it.
-    ``in_between`` runs after the server did a call whose reply gets lost, before the client can
-    learn that: whatever others do in that moment. Use it in a ``with`` statement.
+    ``in_between`` runs when a call or its reply was lost, before the client can learn that:
+    whatever others do in that moment. Use it in a ``with`` statement.
     """
 
     def __init__(self, upstream_url: str) -> None:
@@ -71,15 +71,23 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            for each in (self._listener, *self._open):
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+        self.close()
         for thread in self._threads:
             thread.join(timeout=10)
-        self._listener.close()
         shutil.rmtree(self._folder)
         assert not self.failures, self.failures
+
+    def cut(self) -> None:
+        """Cut every connection; new ones are taken."""
+        with self._lock:
+            for each in self._open:
+                _shut(each)
+
+    def close(self) -> None:
+        """Cut every connection and take no more."""
+        _shut(self._listener)
+        self._listener.close()
+        self.cut()
 
     def _spawn(self, work: Callable[..., None], *arguments: object) -> None:
         self._threads.append(threading.Thread(target=work, args=arguments, daemon=True))
@@ -121,6 +129,11 @@ class Proxy:
             return fault
 
 
+def _shut(line: socket.socket) -> None:
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
+
+
 class _Exchange:
     """One connection through the proxy. Clients send calls, then read all their replies."""
 
@@ -145,7 +158,10 @@ class _Exchange:
             self._fault = self._proxy.judge()
         if self._fault is Fault.TEAR_CALL:
             self._upstream.sendall(call[: len(call) // 2])
-        if not call or self._fault in CALL_FAULTS:
+        if self._fault in CALL_FAULTS:
+            self._proxy.in_between()
+            return False
+        if not call:
             return False
         self._upstream.sendall(call)
         return True

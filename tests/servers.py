@@ -82,7 +82,7 @@ class Server(AnyServer):
 
     It listens on a Unix socket, with ``tcp=True`` on a free port of 127.0.0.1 instead. ``options``
     are lines of its configuration, ``preload`` a library from ``shims``, ``environment`` what the
-    shim reads. Its data survive ``kill`` and ``start``, and go with ``close``.
+    shim reads. Its append-only file is in ``data``: it survives ``kill`` and ``start``.
     """
 
     def __init__(
@@ -93,12 +93,13 @@ class Server(AnyServer):
         tcp: bool = False,
         preload: Path | None = None,
         environment: Mapping[str, str] | None = None,
-        folder: Path | None = None,
+        data: Path | None = None,
     ) -> None:
         super().__init__(name)
         self.binary = binary_named(name)
         self.options = dict(options or {})
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="runstore-"))  # short: socket paths
+        self.folder = Path(tempfile.mkdtemp(prefix="runstore-"))  # short, as socket paths must be
+        self.data = data or self.folder / "data"
         self.port = free_port() if tcp else 0
         self.environment = dict(environment or {})
         if preload is not None:
@@ -117,11 +118,6 @@ class Server(AnyServer):
     def pid(self) -> int:
         assert self._process is not None, "the server was not started"
         return self._process.pid
-
-    @property
-    def data(self) -> Path:
-        """Where its append-only file is."""
-        return self.folder / "data"
 
     @property
     def log(self) -> Path:

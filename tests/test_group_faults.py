@@ -10,7 +10,7 @@ from functools import partial
 
 import proxy as proxies
 import pytest
-from faults import Python, soon
+from faults import Python, eventually, soon
 from group_samples import (
     SOON_MS,
     Seen,
@@ -114,14 +114,16 @@ async def test_what_a_killed_member_left_is_finished_by_another(
 async def test_a_killed_member_that_comes_back_goes_on_in_order(
     store: EventStore, server: AnyServer, namespace: str
 ) -> None:
-    expected = await fill(store, runs=50, each=10)
+    expected = await fill(store, runs=100, each=10)
     lines = []
     for kill_after in (1, 30, 90, 150):
         with Python(MEMBER, server.url, namespace, "same") as member:
             lines += [member.line() for _ in range(kill_after)] + member.kill()
+    assert pending(store, server.admin, "g") > 0
     with Python(MEMBER, server.url, namespace, "same") as member:
-        while pending(store, server.admin, "g") or len(set(lines)) < 500:
+        while len(set(lines)) < 1_000:
             lines.append(member.line())
+        eventually(lambda: pending(store, server.admin, "g") == 0)
         lines += member.kill()
 
     assert first_handlings([*map(place_of, lines)]) == expected

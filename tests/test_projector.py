@@ -198,6 +198,16 @@ def test_a_database_belongs_to_one_store(database: Database) -> None:
         projector.run_to_end()
 
 
+def test_a_projector_that_was_refused_holds_no_lock(database: Database) -> None:
+    with Projector(ListLog(orders("r"), identity="one"), database) as right:
+        right.run_to_end()
+    with Projector(ListLog([], identity="two"), database) as wrong:
+        with pytest.raises(StoreMismatch):
+            wrong.run_to_end()
+        assert right.run_to_end() == 0
+        right.close()
+
+
 def test_rows_of_another_version_of_a_projection_are_refused(database: Database) -> None:
     class Newer(Shipments):
         version: ClassVar[int] = 2

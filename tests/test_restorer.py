@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
 from itertools import count
 from typing import Any
@@ -559,51 +558,35 @@ def _pause_blocking(store: SyncEventStore, run_id: str) -> None:
     store.append(run_id, [NewEvent("run.created", {"input": 7}), NewEvent("run.paused", data)])
 
 
-@pytest.mark.parametrize("form", ["asyncio", "sync"])
-async def test_a_server_killed_in_the_middle_costs_nothing(own_server: Any, form: str) -> None:
+async def test_a_server_killed_in_the_middle_costs_nothing(
+    open_any: Any, own_server: Any, namespace: str
+) -> None:
     runs = sorted(f"run-{number}" for number in range(12))
-    opened = EventStore.open(own_server.url, namespace="kill")
-    async with opened as store:
+    async with open_any(own_server.url, namespace=namespace) as store:
         # given runs beyond their windows
         for number, run_id in enumerate(runs):
             await pause(store, run_id, on_expiry="restore" if number % 3 else "fail")
-        # when the server is killed and started again while they are being restored
-        workers = Workers()
-        killed = threading.Event()
+        # when the server is killed while they are being restored, and started again
+        workers, killed = Workers(), asyncio.Event()
 
         def hand_over(context: RunContext) -> None:
             workers(context)
             if len(workers.contexts) == 3:
-                restarting.start()
-                assert killed.wait(20)
+                own_server.kill()
+                killed.set()
 
-        def restart() -> None:
-            own_server.kill()
-            killed.set()
-            own_server.start()
-
-        restarting = threading.Thread(target=restart)
-        counts = await _run_once(form, store, own_server, hand_over)
-        restarting.join()
+        restoring_all = asyncio.create_task(restorer(store, hand_over).run_once())
+        await soon(killed.is_set)
+        await asyncio.to_thread(own_server.start)
+        counts = await restoring_all
         # then each window has taken its effect once all the same
         assert (counts.restored, counts.failed, counts.errors) == (8, 4, 0)
         assert workers.runs == [run for number, run in enumerate(runs) if number % 3]
         for number, run_id in enumerate(runs):
             expected = ENDED["restore" if number % 3 else "fail"]
             assert types(await store.load(run_id))[2:] == expected
-        assert timers(own_server, "kill") == []
-        await asyncio.to_thread(assert_consistent, own_server, "kill")
-
-
-async def _run_once(form: str, store: EventStore, server: Any, hand_over: Any) -> Any:
-    if form == "asyncio":
-        return await Restorer(store, hand_over, concurrency=2).run_once()
-
-    def run() -> Any:
-        with SyncEventStore.open(server.url, namespace="kill") as blocking:
-            return SyncRestorer(blocking, hand_over).run_once()
-
-    return await asyncio.to_thread(run)
+        assert timers(own_server, namespace) == []
+        await asyncio.to_thread(assert_consistent, own_server, namespace)
 
 
 @pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.TEAR_REPLY, Fault.SILENCE])

@@ -252,6 +252,12 @@ def test_an_attempt_that_is_given_counts() -> None:
     assert after(("node.started", {"node_id": "n", "attempt": 5})).nodes["n"].attempts == 5
 
 
+def test_no_number_of_attempts_is_too_large_to_be_kept() -> None:
+    run = after(("node.started", {"node_id": "n", "attempt": 2**64 - 1}), NODE)
+    assert run.nodes["n"].attempts == 2**63 - 1
+    assert RunState.from_json(run.to_json()) == run
+
+
 def test_unknown_types_count_and_change_nothing_else() -> None:
     before = after(CREATED, NODE)
     later = after(UNKNOWN, start=before)

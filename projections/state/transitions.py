@@ -18,6 +18,7 @@ from projections.state.pause_state import PauseOutcome, PauseState
 if TYPE_CHECKING:
     from projections.state.run_state import RunState, RunStatus
 
+_MOST = 2**63 - 1  # the largest number that SQLite holds
 Transition = Callable[["RunState", RecordedEvent, int], None]
 
 
@@ -177,7 +178,7 @@ def _node_started(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     node = _node(run, event, at_ms)
     node.begin("running")
     node.started_ms = at_ms
-    node.attempts = event.data.get("attempt") or node.attempts + 1
+    node.attempts = min(event.data.get("attempt") or node.attempts + 1, _MOST)
 
 
 def _node_completed(run: RunState, event: RecordedEvent, at_ms: int) -> None:

@@ -123,7 +123,7 @@ def restore(session: Session, *, follow: bool) -> None:
             counts.add(done)
     _print_counts(session, counts)
     if counts.errors or counts.handovers_failed:
-        raise click.ClickException("some pauses could not be dealt with; a later restore tries again")
+        raise click.ClickException("not all could be dealt with; a later restore tries again")
 
 
 def _hand_over(context: RunContext) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
-from eventstore.errors import ImportFailed
+from eventstore.errors import ImportFailed, InvalidArgument
 from replay.transfer.jsonl import MAX_LINE_BYTES
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -53,7 +53,8 @@ class EventFile:
         """Read from the start: each line that is not blank, with its number from 1 on.
 
         A line over ``MAX_LINE_BYTES`` comes cut, one byte longer than that. Raises
-        ``ImportFailed`` at the end of what can be read of a damaged gzip file.
+        ``ImportFailed`` where a gzip file is cut off, and ``InvalidArgument`` for a damaged one:
+        that shows behind the damage only, so no line of it can be trusted.
         """
         number = 0
         try:
@@ -67,7 +68,10 @@ class EventFile:
         except EOFError:
             raise ImportFailed(number + 1, "the gzip file is cut off here") from None
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise ImportFailed(number + 1, f"the gzip file is damaged here ({error})") from None
+            raise InvalidArgument(
+                f"the gzip file is damaged, at line {number + 1} or before it ({error}); "
+                "nothing of it can be taken, get a sound copy"
+            ) from None
 
     @contextmanager
     def _plain(self) -> Iterator[BinaryIO]:

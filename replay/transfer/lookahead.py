@@ -53,7 +53,7 @@ def quick_turns(file: EventFile) -> Iterator[Turn]:
         for number, raw in file.lines():
             if b"run." in raw or b"\\u" in raw:
                 yield from _turn(number, raw)
-    except ImportFailed:  # the file is damaged; the import itself says so
+    except ImportFailed:  # the file is cut off; the import itself says so
         return
 
 

@@ -1,0 +1,74 @@
+"""The real command line in a folder of its own, as a person would run it there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from faults import PROJECT
+
+from eventstore.server import EmbeddedServer, status
+
+PATIENCE_S = 100
+
+
+class CommandLine:
+    """Runs ``runstore`` in a folder, with the embedded server there unless told otherwise."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.store_folder = folder / ".runstore"
+        self.database = self.store_folder / "runs.db"
+
+    def start(
+        self, *arguments: object, stdin: IO[bytes] | int | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start a command; its output is text, to be read through pipes."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("RUNSTORE_")}
+        return subprocess.Popen(
+            [sys.executable, "-m", "replay", *map(str, arguments)],
+            cwd=self.folder,
+            env={**inherited, "PYTHONPATH": str(PROJECT), **environment},
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(
+        self, *arguments: object, stdin: IO[bytes] | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, whatever that is."""
+        with self.start(*arguments, stdin=stdin, **environment) as process:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def text(self, *arguments: object, **details: Any) -> str:
+        """Run a command that must succeed; give what it prints."""
+        done = self.run(*arguments, **details)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def json(self, *arguments: object, **details: Any) -> Any:
+        """Run a command that must succeed with ``--json``; give the object it prints."""
+        return json.loads(self.text(*arguments, "--json", **details))
+
+    def lines(self, *arguments: object, **details: Any) -> list[Any]:
+        """Run a command that must succeed and prints JSON lines."""
+        return list(map(json.loads, self.text(*arguments, **details).splitlines()))
+
+    def write(self, name: str, lines: list[dict[str, Any]]) -> Path:
+        """Write a file of JSON lines into the folder."""
+        path = self.folder / name
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    def close(self) -> None:
+        """Stop a server whose users were killed."""
+        if status(self.store_folder) is not None:
+            EmbeddedServer.join(self.store_folder).leave()

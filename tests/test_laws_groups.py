@@ -1,0 +1,173 @@
+"""The law of groups: whatever dies, every event is handled, and in order where one member serves.
+
+A seed makes each course of events; a failing one is repeated by its number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faults import Python, soon
+from group_samples import first_handlings, pending
+from samples import notes
+from servers import Server
+
+from eventstore import Append, EventStore
+
+RUNS = 40
+STEPS = 12
+PARTITIONS = 4
+
+MEMBER = """
+import asyncio, os, random, sys
+from eventstore import EventStore
+from eventstore.groups import Backoff, ConsumerGroup
+
+url, namespace, member, path, seed = sys.argv[1:]
+chance = random.Random(int(seed))
+notes = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+async def handle(event):
+    if chance.random() < 0.02:
+        raise RuntimeError("fails sometimes")
+    await asyncio.sleep(chance.random() / 500)
+    if chance.random() < 0.002:
+        os._exit(1)
+    os.write(notes, f"{event.run_id} {event.version}\\n".encode())
+    if chance.random() < 0.002:
+        os._exit(1)
+
+async def main():
+    async with EventStore.open(url, namespace=namespace, partitions=None) as store:
+        await ConsumerGroup(
+            store, "g", handle, create=True, member=member, claim_after_ms=300, batch_events=32,
+            backoff=Backoff(first_ms=5, max_ms=20),
+        ).run()
+
+asyncio.run(main())
+"""
+
+
+class Course:
+    """Members that serve a group, and what befalls them and their server."""
+
+    def __init__(self, seed: int, server: Server, namespace: str, folder: Path) -> None:
+        self.chance = random.Random(seed)
+        self._server = server
+        self._namespace = namespace
+        self._path = folder / "handled"
+        self._members: dict[str, Python] = {}
+
+    def serve(self, name: str) -> None:
+        """Start a member; one of that name, if there is any, is killed first."""
+        if name in self._members:
+            self._members.pop(name).kill()
+        seed = self.chance.randrange(10**6)
+        self._members[name] = Python(
+            MEMBER, self._server.url, self._namespace, name, self._path, seed
+        )
+
+    def serve_again(self) -> None:
+        """Start the members anew that ended by themselves."""
+        for name, member in list(self._members.items()):
+            if member._process.poll() is not None:
+                self.serve(name)
+
+    def befall(self, names: list[str]) -> None:
+        """Let something happen to a member, or to the server."""
+        name = self.chance.choice(names)
+        kinds: list[Callable[[], None]] = [
+            self._server.restart,
+            lambda: self.serve(name),
+            lambda: self._signal(name, signal.SIGSTOP),
+            lambda: self._signal(name, signal.SIGCONT),
+        ]
+        self.chance.choice(kinds)()
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        member = self._members[name]._process
+        if member.poll() is None:
+            os.kill(member.pid, number)
+
+    def wake_all(self) -> None:
+        """End every sleep."""
+        for name in self._members:
+            self._signal(name, signal.SIGCONT)
+
+    def kill_all(self) -> None:
+        """End all members."""
+        for member in self._members.values():
+            member.kill()
+
+    @property
+    def handled(self) -> list[tuple[str, int]]:
+        """What was handled so far, in order."""
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        return [(run_id, int(version)) for run_id, _, version in (x.partition(" ") for x in lines)]
+
+
+async def go_through(course: Course, store: EventStore, server: Server, names: list[str]) -> None:
+    """Append while members come and go; then wait until all is handled and acknowledged."""
+    versions = dict.fromkeys((f"run-{n}" for n in range(RUNS)), 0)
+    for name in names:
+        course.serve(name)
+    for _ in range(STEPS):
+        chosen = course.chance.sample(sorted(versions), 15)
+        counts = {run_id: course.chance.randint(1, 4) for run_id in chosen}
+        outcomes = await store.append_many(
+            Append(run_id, notes(count)) for run_id, count in counts.items()
+        )
+        assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        versions |= {run_id: versions[run_id] + count for run_id, count in counts.items()}
+        so_far = len(course.handled)
+        wanted = so_far + course.chance.randint(0, 60)
+        await asyncio.wait([asyncio.create_task(_progress(course, wanted))], timeout=1)
+        await asyncio.to_thread(course.befall, names)
+
+    def is_done() -> bool:
+        course.wake_all()
+        course.serve_again()
+        everything = {(run, v) for run, last in versions.items() for v in range(1, last + 1)}
+        return set(course.handled) == everything and not pending(store, server.admin, "g")
+
+    await soon(is_done, within_s=60)
+
+
+async def _progress(course: Course, wanted: int) -> None:
+    while len(course.handled) < wanted:
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_every_event_is_handled_whoever_dies(
+    launch: Callable[..., Server], namespace: str, tmp_path: Path, seed: int
+) -> None:
+    server = launch(["valkey", "redis6", "redis7"][seed % 3])
+    course = Course(seed, server, namespace, tmp_path)
+    try:
+        async with EventStore.open(server.url, namespace=namespace, partitions=PARTITIONS) as store:
+            await go_through(course, store, server, ["a", "b", "c"])
+    finally:
+        course.kill_all()
+
+
+@pytest.mark.parametrize("seed", range(10, 14))
+async def test_one_member_handles_each_run_in_order_however_often_it_dies(
+    launch: Callable[..., Server], namespace: str, tmp_path: Path, seed: int
+) -> None:
+    server = launch(["valkey", "redis6", "redis7"][seed % 3])
+    course = Course(seed, server, namespace, tmp_path)
+    try:
+        async with EventStore.open(server.url, namespace=namespace, partitions=PARTITIONS) as store:
+            await go_through(course, store, server, ["a"])
+    finally:
+        course.kill_all()
+
+    for versions in first_handlings(course.handled).values():
+        assert versions == list(range(1, len(versions) + 1))
