@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from eventstore.errors import InvalidArgument
+
 Clock = Callable[[], datetime]
 """Gives the current time, with its time zone."""
 
@@ -29,5 +31,13 @@ def from_ms(ms: int) -> datetime:
 
 
 def to_ms(moment: datetime) -> int:
-    """Turn a datetime that knows its zone into whole milliseconds since 1970."""
-    return (moment - _EPOCH) // _MILLISECOND
+    """Turn a datetime into whole milliseconds since 1970.
+
+    Raises ``InvalidArgument`` for one without a time zone.
+    """
+    try:
+        return (moment - _EPOCH) // _MILLISECOND
+    except TypeError:
+        raise InvalidArgument(
+            f"{moment!r} is no time with a zone: use datetime.now(UTC), or add +00:00"
+        ) from None

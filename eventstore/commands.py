@@ -5,6 +5,7 @@ Nothing here does I/O. The asyncio and the blocking store execute the same descr
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,7 @@ from eventstore.events import Position, RecordedEvent
 from eventstore.keys import LAYOUT_VERSION, Keys
 from eventstore.timers import DueTimer, Timer
 
+_log = logging.getLogger("runstore.store")
 T = TypeVar("T")
 
 
@@ -205,9 +207,10 @@ def log_start(keys: Keys, partition: int) -> Command[Position | None]:
     )
 
 
-def count_due(keys: Keys, partition: int, now_ms: int) -> Command[int]:
-    """Count the timers of a partition that are due."""
-    return Command(("ZCOUNT", keys.due(partition), "-inf", now_ms), int)
+def due_times(keys: Keys, partition: int, now_ms: int, limit: int) -> Command[list[int]]:
+    """Read when the first timers of a partition that are due were due, in ms since 1970."""
+    words = ("ZRANGEBYSCORE", keys.due(partition), "-inf", now_ms, "WITHSCORES", "LIMIT", 0, limit)
+    return Command(words, lambda reply: [int(float(score)) for score in reply[1::2]])
 
 
 def lease_due(
@@ -216,10 +219,13 @@ def lease_due(
     """Take due timers of a partition under a lease."""
 
     def decode(reply: list[list[bytes]]) -> list[DueTimer]:
-        return [
-            DueTimer(Timer.parse(member.decode()), int(float(due)), int(leased))
-            for member, due, leased in reply
-        ]
+        timers = []
+        for member, due, leased in reply:
+            try:
+                timers.append(DueTimer(Timer.parse(member), int(float(due)), int(leased)))
+            except ValueError:
+                _log.warning("the due index holds %r, which is no timer; it is passed over", member)
+        return timers
 
     arguments = ["" if now_ms is None else now_ms, limit, lease_ms]
     return _scripted("due", [keys.due(partition)], arguments, decode)

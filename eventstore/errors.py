@@ -281,6 +281,10 @@ class StoreMismatch(RunStoreError):
 class ProjectionFailed(RunStoreError):
     """A projection could not take an event: ``projection`` says which, ``position`` where."""
 
+    projection: str
+    event: Any
+    position: Any
+
 
 class ImportFailed(RunStoreError):
     """Line ``line`` of an import file is not an event, or contradicts the store."""

@@ -6,6 +6,7 @@ the blocking store run the very same logic. Errors are thrown into it at the pla
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -141,20 +142,20 @@ class Operations:
                 raise LogRegressed(f"partition {partition}", position, tails[partition])
 
     def due(self, now_ms: int | None, limit: int, lease_ms: int) -> Plan[list[DueTimer]]:
-        """Take up to ``limit`` due timers under a lease, over all partitions."""
+        """Take up to ``limit`` due timers under a lease: of all partitions, those due first."""
         check_count("limit", limit)
         check_count("lease_ms", lease_ms)
         partitions = range(self.keys.partitions)
         as_of = now_ms
         if as_of is None:
             (as_of,) = yield [commands.server_time()]
-        counts = yield [commands.count_due(self.keys, p, as_of) for p in partitions]
-        leases, room = [], limit
-        for partition, count in zip(partitions, counts, strict=True):
-            take = min(count, room)
-            if take:
-                leases.append(commands.lease_due(self.keys, partition, now_ms, take, lease_ms))
-                room -= take
+        pages = yield [commands.due_times(self.keys, p, as_of, limit) for p in partitions]
+        first = sorted((ms, p) for p, page in zip(partitions, pages, strict=True) for ms in page)
+        shares = Counter(partition for _, partition in first[:limit])
+        leases = [
+            commands.lease_due(self.keys, partition, now_ms, share, lease_ms)
+            for partition, share in shares.items()
+        ]
         taken = (yield leases) if leases else []
         return sorted((timer for page in taken for timer in page), key=lambda due: due.due_ms)
 

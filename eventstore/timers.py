@@ -37,9 +37,9 @@ class Timer:
         return f"{self.kind}|{_escape(self.run_id)}|{self.ref}"
 
     @classmethod
-    def parse(cls, member: str) -> Timer:
-        """Read a name from the due index."""
-        kind, run_id, ref = member.split("|", 2)
+    def parse(cls, member: bytes) -> Timer:
+        """Read a name from the due index. Raises ``ValueError`` if it is none."""
+        kind, run_id, ref = member.decode().split("|", 2)
         return cls(kind, unquote(run_id) if "%" in run_id else run_id, ref)
 
 
@@ -80,7 +80,7 @@ def changes_of(run_id: str, events: Sequence[NewEvent]) -> list[TimerChange]:
         window = Timer(WINDOW, run_id, event.data["pause_id"])
         if event.type == "run.paused" and event.data["window_ms"] is not None:
             changes[window] = _window_end(window, event)
-        elif event.type in ("run.resumed", "run.window_expired"):
+        elif event.type in ("run.paused", "run.resumed", "run.window_expired"):
             changes[window] = TimerChange(CLEAR, window)
     return list(changes.values())
 

@@ -8,7 +8,15 @@ from itertools import takewhile
 
 from eventstore import NewEvent, RecordedEvent, RunClosed, RunNotFound, WrongExpectedVersion
 from eventstore.plans import Operations, Plan
-from eventstore.timers import AFTER, HANDOVER, DueTimer, Timer, TimerChange, changes_of
+from eventstore.timers import (
+    AFTER,
+    HANDOVER,
+    WINDOW,
+    DueTimer,
+    Timer,
+    TimerChange,
+    changes_of,
+)
 from projections.state import PauseState, RunState, fold
 from replay.context import RunContext
 from replay.decision import EXPIRED, Decision, decide, expiry_events
@@ -39,6 +47,8 @@ def take_effect(
 
     Raises ``WrongExpectedVersion`` where others appended all the while; it is due again then.
     """
+    if due.timer.kind not in (WINDOW, HANDOVER):
+        return Decision.WAIT  # for those who know what it is about
     for _ in range(MAX_CONFLICTS):
         try:
             if due.timer.kind == HANDOVER:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +16,15 @@ from faults import PROJECT
 from eventstore.server import EmbeddedServer, status
 
 PATIENCE_S = 100
+
+
+class Running(subprocess.Popen[str]):
+    """A command that runs. It is killed when the test fails meanwhile."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)
 
 
 class CommandLine:
@@ -27,10 +38,10 @@ class CommandLine:
 
     def start(
         self, *arguments: object, stdin: IO[bytes] | int | None = None, **environment: str
-    ) -> subprocess.Popen[str]:
+    ) -> Running:
         """Start a command; its output is text, to be read through pipes."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("RUNSTORE_")}
-        return subprocess.Popen(
+        return Running(
             [sys.executable, "-m", "replay", *map(str, arguments)],
             cwd=self.folder,
             env={**inherited, "PYTHONPATH": str(PROJECT), **environment},
@@ -67,6 +78,16 @@ class CommandLine:
         path = self.folder / name
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         return path
+
+    def projected(self) -> int:
+        """How many events are projected, by a look past the code that is tested."""
+        with (
+            suppress(sqlite3.OperationalError),  # there is no file, or no table in it yet
+            closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection,
+        ):
+            query = "SELECT coalesce(sum(events), 0) FROM positions WHERE projection = 'runs'"
+            return int(connection.execute(query).fetchone()[0])
+        return 0
 
     def close(self) -> None:
         """Stop a server whose users were killed."""

@@ -30,6 +30,15 @@ HOUR = timedelta(hours=1)
 YEAR = timedelta(days=365)
 LEASE_MS = 30_000
 HANDOVER_MS = 60_000
+ON_EXPIRY = ("restore", "park", "fail", "abort")
+RESTORED = ["run.window_expired", "run.restored", "run.resumed"]
+ENDED = {
+    "restore": RESTORED,
+    "park": ["run.window_expired"],
+    "fail": ["run.window_expired", "run.failed"],
+    "abort": ["run.window_expired", "run.aborted"],
+}
+NUDGE = NewEvent("signal.received", {"type": "nudge"})
 
 
 class AnyForm:
@@ -72,6 +81,23 @@ def restorer(store: Any, on_restored: Callable[[RunContext], Any], **options: An
 def travel(store: Any) -> Any:
     """Give the ``TimeTravel`` of a store of either form."""
     return _form(store, TimeTravel, SyncTimeTravel)
+
+
+class Workers:
+    """A callback that keeps what it is given, and raises as often as it is told."""
+
+    def __init__(self, raising: int = 0) -> None:
+        self.contexts: list[RunContext] = []
+        self._raising = raising
+
+    def __call__(self, context: RunContext) -> None:
+        self.contexts.append(context)
+        if len(self.contexts) <= self._raising:
+            raise ConnectionError("the queue of the workers is down")
+
+    @property
+    def runs(self) -> list[str]:
+        return sorted(context.run_id for context in self.contexts)
 
 
 async def begin(store: Any, run_id: str, *more: NewEvent) -> None:

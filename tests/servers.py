@@ -129,7 +129,7 @@ class Server(AnyServer):
         self.data.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_die_with_us(), self.binary, self._configure()],
+                [*_die_with_us(), *self._command()],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -140,6 +140,9 @@ class Server(AnyServer):
         _running.add(self)
         eventually(self._is_ready, within_s=READY_WITHIN_S)
         return self
+
+    def _command(self) -> list[str]:
+        return [str(self.binary), str(self._configure())]
 
     def _configure(self) -> Path:
         options = {

@@ -123,11 +123,20 @@ def test_a_closed_database_says_so(tmp_path: Path) -> None:
         write(database, "a")
 
 
-def test_closing_lets_a_reader_finish(tmp_path: Path) -> None:
+def test_closing_lets_a_reader_finish_and_then_closes_it(tmp_path: Path) -> None:
     database = open_database(tmp_path / "runs.db")
     with database.snapshot() as tx:
         database.close()
         assert tx.execute(NAMES) == []
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        tx.execute(NAMES)
+
+
+def test_a_database_that_was_closed_is_one_file(tmp_path: Path) -> None:
+    with open_database(tmp_path / "runs.db") as database:
+        write(database, "a")
+        assert names(database) == ["a"]
+    assert [file.name for file in tmp_path.iterdir()] == ["runs.db"]
 
 
 def test_processes_that_open_a_new_database_at_once_make_one(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ def test_a_pipe_gets_plain_lines_and_the_last_screen(second: list[str]) -> None:
     assert "restorer-1 KILLED" in text
     assert "✔ 11 completed   ✖ 2 failed   ⊘ 2 aborted   ◐ 1 paused   of 16 runs" in text
     assert "░ waits ░" in text
+    assert "██▓▓▓" in text  # neighbours can be told apart without colours
     assert "█✗" in text
     assert max(map(len, second)) <= 110
 

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import proxy as proxies
 import pytest
@@ -34,8 +35,13 @@ from eventstore import (
     StoreUnavailable,
     UnknownGroup,
 )
-from eventstore.groups import ConsumerGroup
+from eventstore.commands import Command
+from eventstore.groups import ConsumerGroup, commands
+from eventstore.groups.commands import Membership
+from eventstore.plans import Plan
+from eventstore.transport.lines import _sha
 
+T = TypeVar("T")
 IMPATIENT = Settings(append_timeout_ms=400, reply_timeout_ms=200, connect_timeout_ms=200)
 ONE_IS_ENOUGH = pytest.mark.parametrize("server", ["valkey"], indirect=True)
 
@@ -243,26 +249,84 @@ async def test_a_reply_lost_for_good_is_found_by_the_next_call(
 async def test_events_taken_over_in_a_lost_reply_are_handled_all_the_same(
     proxy: GroupProxy, server: AnyServer, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given events of a member that is no more
-    async with EventStore.open(proxy.url, namespace=namespace, settings=IMPATIENT) as store:
+    # given events of a member that is no more, and later ones
+    async with EventStore.open(proxy.url, namespace=namespace) as store:
+        await _leave_pending(store, server, "run", "gone")
         await store.append("run", notes(5))
-        await _make_group(store)
-        log = store.operations.keys.log(store.operations.keys.partition_of("run"))
-        server.admin.xreadgroup("g", "gone", {log: ">"})
         # when the reply to taking them over is lost
-        monkeypatch.setattr(GroupProxy, "calls", (b"EVALSHA\r\n$40\r\n" + _claim_sha(),))
+        monkeypatch.setattr(GroupProxy, "calls", (_claim_sha(),))
         proxy.lose(Fault.LOSE_REPLY, [1])
         seen = Seen()
         async with serving(ConsumerGroup(store, "g", seen, claim_after_ms=SOON_MS)) as task:
             # then
-            await until(lambda: len(seen.events) == 5, task)
+            await until(partial(seen.reached, 10), task)
     assert proxy.faults == 1
-    assert seen.by_run() == {"run": [1, 2, 3, 4, 5]}
+    assert seen.by_run() == {"run": [6, 7, 8, 9, 10, 1, 2, 3, 4, 5]}
+    assert len(seen.events) == 10
+
+
+async def test_events_taken_over_are_handled_once(store: EventStore, server: AnyServer) -> None:
+    log = await _leave_pending(store, server, "run", "gone")
+    await soon(lambda: _idle_ms(server, log) > 20)
+    seen = Seen()
+
+    await ConsumerGroup(store, "g", seen, claim_after_ms=20).run_to_end()
+
+    assert seen.places == [("run", version) for version in range(1, 6)]
+
+
+async def test_a_member_takes_nothing_new_before_it_has_what_was_its_own(
+    store: EventStore, server: AnyServer
+) -> None:
+    await _leave_pending(store, server, "run", "m", count=50)
+    await store.append("run", notes(50))
+    seen = Seen()
+    group = ConsumerGroup(store, "g", seen, member="m", batch_events=160)
+
+    assert await group.run_once() == 10
+    before = pending(store, server.admin, "g")
+    counts = [await group.run_once() for _ in range(4)]
+
+    assert (before, counts) == (50, [10, 10, 10, 10])
+    assert pending(store, server.admin, "g") == 10
+    while await group.run_once():
+        pass
+    await group.stop()
+    assert seen.places == [("run", version) for version in range(1, 101)]
+
+
+async def _leave_pending(
+    store: EventStore, server: AnyServer, run_id: str, member: str, count: int = 5
+) -> str:
+    """Append events and have them delivered to a member; give the log they are in."""
+    await store.append(run_id, notes(count))
+    await _make_group(store)
+    log = store.operations.keys.log(store.operations.keys.partition_of(run_id))
+    server.admin.xreadgroup("g", member, {log: ">"})
+    return log
+
+
+async def test_others_get_time_to_report_after_the_server_was_away(
+    store: EventStore, server: AnyServer, namespace: str
+) -> None:
+    # given members that could not report for long
+    long_ago = _server_ms(server) - 6_000
+    server.admin.zadd(f"{namespace}:members:g", {"a": long_ago, "b": long_ago})
+    # when one of them can again
+    beat = commands.beat(Membership(store.operations.keys, "g", "a"), silent_ms=5_000)
+    first = await store.perform(_alone(beat))
+    second = await store.perform(_alone(beat))
+    # then the others count as dead only once they had time to do the same
+    assert first >= {"a", "b"}
+    assert second == {"a"}
+
+
+def _alone(command: Command[T]) -> Plan[T]:
+    (result,) = yield [command]
+    return result  # type: ignore[no-any-return]
 
 
 def _claim_sha() -> bytes:
-    from eventstore.transport.lines import _sha  # noqa: PLC0415
-
     return _sha("claim").encode()
 
 
@@ -491,10 +555,8 @@ async def test_a_pending_event_that_was_trimmed_is_told_and_stays_pending(
     store: EventStore, server: AnyServer, whose: str
 ) -> None:
     # given an event that was delivered, then trimmed
-    position = (await store.append("run", notes(2))).positions[0]
-    await _make_group(store)
-    log = store.operations.keys.log(position.partition)
-    server.admin.xreadgroup("g", "m" if whose == "its own" else "gone", {log: ">"})
+    log = await _leave_pending(store, server, "run", "m" if whose == "its own" else "gone")
+    position = (await store.load("run"))[0].position
     server.admin.xdel(log, position.entry_id)
     await soon(lambda: _idle_ms(server, log) > 20)
     # when

@@ -566,8 +566,12 @@ async def test_stop_does_not_wait_for_runs_that_failed(
     await until(lambda: group.counts.failed > 3, task)
     await asyncio.wait_for(group.stop(), timeout=5)
     await task
+    failed = group.counts.failed
 
     assert pending(store, server.admin, "g") == 2
+    for _ in range(100):  # longer than its pauses
+        await store.tails()
+    assert group.counts.failed == failed
 
 
 async def test_a_handler_can_stop_its_group(store: EventStore) -> None:

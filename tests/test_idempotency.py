@@ -168,14 +168,15 @@ async def test_an_append_id_whose_place_was_taken_by_another_was_never_written(
     assert caught.value.actual == 1
 
 
+@pytest.mark.parametrize("count", [1, 3])
 async def test_an_append_id_with_other_events_is_no_success(
-    any_store: EventStore, server: AnyServer, namespace: str
+    any_store: EventStore, server: AnyServer, namespace: str, count: int
 ) -> None:
     await any_store.append("run", notes(2), append_id="a")
     before = contents(server, namespace)
 
     with pytest.raises(IdempotencyConflict):
-        await any_store.append("run", notes(3), append_id="a")
+        await any_store.append("run", notes(count), append_id="a")
 
     assert contents(server, namespace) == before
 

@@ -1,22 +1,18 @@
-"""A run waits and goes on: what is recorded, who wins, and what is refused."""
+"""A run waits and goes on: what is recorded, and what the one who goes on gets."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from consistency import assert_consistent
-from proxy import Fault, Proxy
 from replaying import (
     HOUR,
     MS,
-    appending,
     begin,
     control,
-    interrupted,
     pause,
     restorer,
     server_now,
@@ -24,22 +20,15 @@ from replaying import (
     travel,
     types,
 )
-from workers import at_once, race_to_resume
 
 from eventstore import (
-    AlreadyResumed,
-    InvalidArgument,
-    InvalidEvent,
     NewEvent,
     PauseNotFound,
-    RunClosed,
-    RunNotFound,
     WrongExpectedVersion,
 )
 from eventstore.clock import to_ms
 from replay import pausing
 
-RACERS = 8
 CENTURY = timedelta(days=100 * 366)
 
 
@@ -241,250 +230,6 @@ async def test_a_window_without_end_has_no_timer(
     assert (await restorer(any_store, pytest.fail).run_once(now=much_later)).due == 0
     # and it is resumed with its live context
     assert not (await control(any_store).resume("run")).restored
-
-
-# What is refused, with nothing written
-
-
-@pytest.mark.parametrize(
-    "window",
-    [
-        -1,
-        -0.001,
-        timedelta(seconds=-1),
-        CENTURY + timedelta(milliseconds=1),
-        CENTURY.total_seconds() + 1,
-        timedelta.max,
-        10**400,
-        math.nan,
-        math.inf,
-        -math.inf,
-        True,
-        "60",
-        [60],
-        1j,
-    ],
-)
-async def test_a_window_that_cannot_be_is_refused(window: Any) -> None:
-    with pytest.raises(InvalidArgument, match="window"):
-        pausing.window_in_ms(window)
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"window": -1},
-        {"window": CENTURY + HOUR},
-        {"window": math.nan},
-        {"window": True},
-        {"on_expiry": "explode"},
-        {"on_expiry": None},
-        {"state": ["no", "object"]},
-        {"state": None},
-        {"state": {1: "key"}},
-        {"state": {"at": math.nan}},
-        {"state": {"raw": b"bytes"}},
-        {"pause_id": ""},
-        {"pause_id": "p" * 201},
-        {"pause_id": 5},
-        {"node_id": ""},
-        {"meta": ["no", "object"]},
-        {"resume_at": object()},
-    ],
-    ids=lambda bad: "-".join(f"{name}={str(value)[:9]}" for name, value in bad.items()),
-)
-async def test_a_pause_that_cannot_be_is_refused(
-    any_store: Any, server: Any, namespace: str, bad: dict[str, Any]
-) -> None:
-    await begin(any_store, "run")
-    with pytest.raises(InvalidArgument):
-        await pause(any_store, "run", expected=None, **bad)
-    assert (await any_store.head("run")).version == 1
-    assert timers(server, namespace) == []
-
-
-@pytest.mark.parametrize("patch", [[], [1], "text", "", 0, False, 1.5, {1: 2}, {"n": math.nan}])
-async def test_a_patch_must_be_an_object(any_store: Any, patch: Any) -> None:
-    await pause(any_store, "run")
-    with pytest.raises(InvalidEvent):
-        await control(any_store).resume("run", patch)
-    assert (await any_store.head("run")).version == 2
-
-
-@pytest.mark.parametrize("bad", [{"cause": "magic"}, {"cause": None}, {"actor": 5}])
-async def test_a_resume_must_say_a_known_cause_and_who(any_store: Any, bad: dict[str, Any]) -> None:
-    await pause(any_store, "run")
-    with pytest.raises(InvalidEvent):
-        await control(any_store).resume("run", **bad)
-    assert (await any_store.head("run")).version == 2
-
-
-async def test_only_a_run_that_exists_can_pause(any_store: Any) -> None:
-    with pytest.raises(WrongExpectedVersion):
-        await pause(any_store, "nobody", expected=None)
-    with pytest.raises(RunNotFound):
-        await any_store.head("nobody")
-
-
-async def test_a_pause_can_ask_for_the_exact_version(any_store: Any) -> None:
-    await begin(any_store, "run")
-    with pytest.raises(WrongExpectedVersion):
-        await pause(any_store, "run", expected=2)
-    assert (await pause(any_store, "run", expected=1)).version == 2
-
-
-async def test_a_run_without_pauses_cannot_be_resumed(any_store: Any) -> None:
-    await begin(any_store, "run")
-    with pytest.raises(PauseNotFound):
-        await control(any_store).resume("run")
-    with pytest.raises(RunNotFound):
-        await control(any_store).resume("nobody")
-
-
-@pytest.mark.parametrize("pause_id", ["q", "", "P"])
-async def test_an_unknown_pause_is_not_found(any_store: Any, pause_id: str) -> None:
-    await pause(any_store, "run")
-    with pytest.raises(PauseNotFound) as error:
-        await control(any_store).resume("run", pause_id=pause_id)
-    assert error.value.pause_id == pause_id
-    assert error.value.open_pauses == ("p",)
-
-
-@pytest.mark.parametrize("pause_id", [None, "p"])
-async def test_who_comes_second_learns_who_was_first(any_store: Any, pause_id: str | None) -> None:
-    # given a run that ann resumed
-    await pause(any_store, "run")
-    await control(any_store).resume("run", cause="decision", actor="ann")
-    # when bob resumes it / then he learns of ann, and nothing is written
-    with pytest.raises(AlreadyResumed) as error:
-        await control(any_store).resume("run", pause_id=pause_id, actor="bob")
-    assert (error.value.run_id, error.value.pause_id) == ("run", "p")
-    assert (error.value.cause, error.value.actor) == ("decision", "ann")
-    assert "'ann'" in str(error.value)
-    assert (await any_store.head("run")).version == 5
-
-
-async def test_whom_a_restorer_beat_learns_that(any_store: Any) -> None:
-    await pause(any_store, "run")
-    await restorer(any_store, lambda _: None).run_once()
-    with pytest.raises(AlreadyResumed) as error:
-        await control(any_store).resume("run")
-    assert (error.value.cause, error.value.actor) == ("window_expired", None)
-
-
-@pytest.mark.parametrize("end", ["run.completed", "run.failed", "run.aborted"])
-async def test_a_closed_run_neither_pauses_nor_resumes(any_store: Any, end: str) -> None:
-    await pause(any_store, "run")
-    error = {"error": {"type": "E", "message": "m"}} if end == "run.failed" else {}
-    await any_store.append("run", NewEvent(end, error))
-    with pytest.raises(RunClosed):
-        await control(any_store).resume("run", pause_id="p")
-    with pytest.raises(RunClosed):
-        await pause(any_store, "run", pause_id="q", expected=None)
-    assert (await any_store.head("run")).version == 3
-
-
-# Who wins
-
-
-@pytest.mark.parametrize("window", [0, 3600])
-async def test_one_wins_among_racing_tasks_or_threads(any_store: Any, window: int) -> None:
-    # given a run that waits
-    await pause(any_store, "run", window=window)
-    # when eight resume it at once, as tasks of one store or threads of one
-    outcomes = await asyncio.gather(
-        *(control(any_store).resume("run", {"by": n}, actor=f"a{n}") for n in range(RACERS)),
-        return_exceptions=True,
-    )
-    # then one has a context, and all the others know its name
-    (winner,) = (each for each in outcomes if not isinstance(each, BaseException))
-    losers = [each for each in outcomes if each is not winner]
-    assert all(isinstance(each, AlreadyResumed) for each in losers)
-    assert {each.actor for each in losers} == {winner.actor}
-    assert types(await any_store.load("run")).count("run.resumed") == 1
-    assert (await travel(any_store).state_at("run")).state["by"] == int(winner.actor[1:])
-
-
-async def test_one_wins_among_racing_processes(
-    sync_store: Any, store: Any, server: Any, namespace: str
-) -> None:
-    # given runs that wait, half of them beyond their window
-    runs = [f"run-{number}" for number in range(6)]
-    for number, run_id in enumerate(runs):
-        await pause(store, run_id, window=number % 2 * 3600)
-    # when eight processes of both forms resume each of them at the same moment
-    racers = [
-        (("asyncio", "sync")[number % 2], server.url, namespace, runs, f"actor-{number}")
-        for number in range(RACERS)
-    ]
-    outcomes = await asyncio.to_thread(at_once, race_to_resume, racers)
-    # then each run has one winner, whose name the others know
-    for number, run_id in enumerate(runs):
-        told = [(how, what) for each in outcomes for run, how, what in each if run == run_id]
-        (winner,) = (what for how, what in told if how == "won")
-        assert {what.actor for how, what in told if how == "lost"} == {winner.actor}
-        assert len(told) == RACERS
-        events = await store.load(run_id)
-        assert events[-1].version == winner.version == (3 if number % 2 else 5)
-        assert types(events).count("run.resumed") == 1
-
-
-@pytest.mark.parametrize("number", range(1, 5))
-async def test_a_rival_between_any_two_steps_leaves_one_winner(any_store: Any, number: int) -> None:
-    # given a run beyond its window
-    await pause(any_store, "run")
-    operations = any_store.operations
-
-    def resume(actor: str) -> Any:
-        return pausing.resume(operations, "run", {"by": actor}, None, "manual", actor)
-
-    # when another resumes it right before any step of a resume
-    own, rival = await any_store.perform(interrupted(resume("ann"), number, resume("bob")))
-    # then one goes on, and the other is told; past the last step there is no rival left
-    if rival is None:
-        assert number == 4, "a resume is a load, the time and an append"
-        assert own.actor == "ann"
-    else:
-        assert isinstance(own, AlreadyResumed)
-        assert (own.actor, rival.actor) == ("bob", "bob")
-    assert types(await any_store.load("run")).count("run.resumed") == 1
-
-
-async def test_what_happens_to_the_run_meanwhile_is_in_the_context(any_store: Any) -> None:
-    # given a run that waits
-    await pause(any_store, "run", window=HOUR)
-    # when something is appended between a resume's reading and its append
-    resume = pausing.resume(any_store.operations, "run", {"a": 1}, None, "manual", None)
-    patch = appending("run", NewEvent("run.patched", {"patch": {"late": True}}))
-    context, _ = await any_store.perform(interrupted(resume, 3, patch))
-    # then the resume decides anew and misses nothing
-    assert context.state == {"step": 1, "late": True, "a": 1}
-    assert context.version == 4
-
-
-async def test_a_run_that_ends_meanwhile_is_not_resumed(any_store: Any) -> None:
-    await pause(any_store, "run", window=HOUR)
-    resume = pausing.resume(any_store.operations, "run", None, None, "manual", None)
-    end = appending("run", NewEvent("run.completed"))
-    outcome, _ = await any_store.perform(interrupted(resume, 3, end))
-    assert isinstance(outcome, RunClosed)
-
-
-@pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.TEAR_REPLY, Fault.LOSE_CALL])
-async def test_a_resume_whose_reply_is_lost_still_wins_once(
-    open_any: Any, server: Any, namespace: str, fault: Fault
-) -> None:
-    with Proxy(server.url) as proxy:
-        async with open_any(proxy.url, namespace=namespace) as store:
-            await pause(store, "run", window=0)
-            # given a line that breaks at the resume's append
-            proxy.lose(fault, [1])
-            # when a worker resumes
-            context = await control(store).resume("run", actor="ann")
-            # then it has won, and nothing is doubled
-            assert proxy.faults == 1
-            assert (context.version, context.actor) == (5, "ann")
-            assert types(await store.load("run")).count("run.resumed") == 1
 
 
 async def test_a_resume_counts_as_in_time_until_the_windows_end(any_store: Any) -> None:

@@ -145,6 +145,17 @@ def test_after_a_failure_the_same_projector_goes_on_as_if_there_had_been_none(
     assert dump(database.path) == dump(tmp_path / "whole.db")
 
 
+def test_a_projection_that_forgets_writes_nothing_of_what_it_kept_back(database: Database) -> None:
+    for make in BUILT_IN:
+        projection = make()
+        with database.transaction() as tx:
+            projection.apply(tx, orders("r")[0])
+            projection.forget()
+            projection.flush(tx)
+    assert Timeline(database).counts_by_type() == {}
+    assert Runs(database).totals().runs == 0
+
+
 def test_rows_that_cannot_be_written_at_the_end_of_a_batch_are_a_failure_too(
     database: Database,
 ) -> None:

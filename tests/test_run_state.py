@@ -174,6 +174,11 @@ def test_a_resume_ends_its_pause_and_tells_who() -> None:
     assert run.paused_total_ms == 1_000
 
 
+def test_a_pause_under_an_id_that_was_over_is_open_and_not_over() -> None:
+    run = after(CREATED, paused(), resumed(), paused())
+    assert (set(run.pauses), run.outcomes) == ({"p"}, {})
+
+
 def test_who_resumed_may_stand_in_the_meta() -> None:
     events = [
         NewEvent(*paused(), occurred_at=EPOCH),

@@ -125,6 +125,7 @@ async def test_the_past_stays_as_it_was(any_store: Any) -> None:
 
 
 @pytest.mark.parametrize("version", [5, 10**9, -1, True, 1.5, "2", date(2024, 5, 1)])
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)  # refused on this side
 async def test_a_version_that_is_none_is_refused(any_store: Any, version: Any) -> None:
     await four_steps(any_store)
     with pytest.raises(InvalidArgument, match="version"):

@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from faults import MissingError, shim
-from offers import required
 from replaying import HOUR, MS, YEAR, begin, control, pause, restorer, server_now, timers, types
 
 from eventstore import NewEvent
@@ -164,17 +162,30 @@ async def test_a_moved_window_ends_later(any_store: Any, server: Any, namespace:
     assert timers(server, namespace) == []
 
 
+async def test_a_pause_made_anew_without_end_has_no_timer(
+    any_store: Any, server: Any, namespace: str
+) -> None:
+    # given a pause whose window would have ended
+    await pause(any_store, "run", on_expiry="fail")
+    # when it is made anew under its id, without end
+    await pause(any_store, "run", window=None, expected=2)
+    # then nothing is due any more
+    assert timers(server, namespace) == []
+    much_later = await server_now(any_store) + YEAR
+    assert (await restorer(any_store, pytest.fail).run_once(now=much_later)).due == 0
+
+
 # Clocks that differ
 
 
 @pytest.mark.parametrize("server_ahead", [HOUR, -HOUR], ids=["ahead", "behind"])
 @pytest.mark.parametrize("name", ["valkey", "redis6", "redis7"])
 async def test_the_servers_clock_counts_not_the_workers(
-    launch: Any, open_any: Any, name: str, server_ahead: timedelta
+    launch: Any, shim: Any, open_any: Any, name: str, server_ahead: timedelta
 ) -> None:
     # given a server whose clock is an hour away from this machine's
     skew = {"SKEW_MS": str(server_ahead // MS)}
-    server = launch(name, preload=_slow_clock(), environment=skew)
+    server = launch(name, preload=shim("slowclock"), environment=skew)
     async with open_any(server.url) as store:
         offset = await server_now(store) - system_clock()
         assert abs(offset - server_ahead) < timedelta(minutes=1)
@@ -193,12 +204,3 @@ async def test_the_servers_clock_counts_not_the_workers(
         await pause(store, "late", window=0)
         assert (await control(store).resume("late")).restored
         assert types(await store.load("waits"))[2:] == ["run.resumed"]
-
-
-def _slow_clock() -> Any:
-    try:
-        return shim("slowclock")
-    except MissingError as error:
-        if "shims" in required():
-            pytest.fail(str(error))
-        pytest.skip(str(error))

@@ -15,6 +15,8 @@ from eventstore.events.identifiers import MAX_NAME_BYTES
 MAX_WINDOW_MS = 100 * 366 * 24 * 3_600_000
 """A pause window is at most a century."""
 
+MAX_ATTEMPT = 2**31 - 1
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_BYTES)]
 Milliseconds = Annotated[int, Field(ge=0, le=MAX_WINDOW_MS)]
 OnExpiry = Literal["restore", "park", "fail", "abort"]
@@ -159,7 +161,7 @@ class NodeEvent(Payload):
     """What every ``node.*`` event carries."""
 
     node_id: Name
-    attempt: Annotated[int, Field(ge=1)] | None = None
+    attempt: Annotated[int, Field(ge=1, le=MAX_ATTEMPT)] | None = None
     activation_id: str | None = None
     inputs: Any = None
 

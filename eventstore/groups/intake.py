@@ -51,7 +51,8 @@ class Intake:
         """
         step = self._acknowledgements(handled)
         tails = [tail(self.who.keys, p) for p in self._reached] if check_end else []
-        reads = [self._read_own()] if self._behind else [self._read_own(), self._read_new()]
+        was_behind = self._behind
+        reads = [self._read_own()] if was_behind else [self._read_own(), self._read_new()]
         try:
             replies = yield [*step, *tails, *reads]
         except ServerRefused as error:
@@ -64,6 +65,8 @@ class Intake:
         for pages in new:
             yield from self._check_log(pages)
             events += self._of_new(pages, own)
+        if was_behind and not events:
+            events = yield from self.take(check_end=check_end)
         return events
 
     def acknowledge(self, handled: Sequence[Position]) -> Plan[None]:

@@ -139,14 +139,18 @@ class AsyncExecutor:
         commands: list[Command[Any]] = [call.command for call in calls]
         if self._queue.confirmation is not None:
             commands.append(self._queue.confirmation)
+        line = self._line(blocking=False)
         try:
-            replies = await self._line(blocking=False).exchange(commands)
+            replies = await line.exchange(commands)
         except ConnectionLost as loss:
             return self._queue.lost(batch, loss)
         except RunStoreError as error:
             self._queue.refused(batch, error)
             return []
-        return self._queue.answered(calls, replies)
+        again = self._queue.answered(calls, replies)
+        if again:
+            await line.forget_idle()
+        return again
 
     async def perform(self, plan: Plan[T]) -> T:
         """Run a plan: do each step that it yields and send it the result."""
@@ -179,12 +183,14 @@ class AsyncExecutor:
         patience = Patience(self._settings)
         while True:
             try:
-                replies = await self._line(blocking=blocking).exchange(commands)
+                line = self._line(blocking=blocking)
+                replies = await line.exchange(commands)
                 failed = next((r for r in replies if isinstance(r, Exception)), None)
                 if failed is None:
                     return [c.decode(r) for c, r in zip(commands, replies, strict=True)]
                 if not is_not_now(failed):
                     raise refusal_of(failed)
+                await line.forget_idle()
             except ConnectionLost as loss:
                 failed = loss.cause
             if patience.is_over:

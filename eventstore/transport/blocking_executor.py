@@ -133,15 +133,19 @@ class BlockingExecutor:
         commands: list[Command[Any]] = [call.command for call in calls]
         if queue.confirmation is not None:
             commands.append(queue.confirmation)
+        line = self._line(blocking=False)
         try:
-            replies = self._line(blocking=False).exchange(commands)
+            replies = line.exchange(commands)
         except ConnectionLost as loss:
             return queue.lost(batch, loss)
         except RunStoreError as error:
             with self._waiting:
                 queue.refused(batch, error)
             return []
-        return queue.answered(calls, replies)
+        again = queue.answered(calls, replies)
+        if again:
+            line.forget_idle()
+        return again
 
     def perform(self, plan: Plan[T]) -> T:
         """Run a plan: do each step that it yields and send it the result."""
@@ -174,12 +178,14 @@ class BlockingExecutor:
         patience = Patience(self._settings)
         while True:
             try:
-                replies = self._line(blocking=blocking).exchange(commands)
+                line = self._line(blocking=blocking)
+                replies = line.exchange(commands)
                 failed = next((r for r in replies if isinstance(r, Exception)), None)
                 if failed is None:
                     return [c.decode(r) for c, r in zip(commands, replies, strict=True)]
                 if not is_not_now(failed):
                     raise refusal_of(failed)
+                line.forget_idle()
             except ConnectionLost as loss:
                 failed = loss.cause
             if patience.is_over:

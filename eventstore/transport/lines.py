@@ -101,6 +101,12 @@ def _pool(
     return connections.ConnectionPool(connection_class=kind, **options)
 
 
+def _sentinels_of(pool: Any) -> list[Any]:
+    """Give the clients by which a pool asks the sentinels; none without sentinels."""
+    manager = getattr(pool, "sentinel_manager", None)
+    return manager.sentinels if manager else []
+
+
 class AsyncLine:
     """A bounded set of connections for asyncio; see the module.
 
@@ -166,9 +172,15 @@ class AsyncLine:
                 replies.append(error)
         return replies
 
+    async def forget_idle(self) -> None:
+        """Close the connections that are not in use; the next one asks anew who is the primary."""
+        await self._pool.disconnect(inuse_connections=False)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.disconnect()
+        for sentinel in _sentinels_of(self._pool):
+            await sentinel.aclose()
 
 
 class BlockingLine:
@@ -222,6 +234,12 @@ class BlockingLine:
                 replies.append(error)
         return replies
 
+    def forget_idle(self) -> None:
+        """Close the connections that are not in use; the next one asks anew who is the primary."""
+        self._pool.disconnect(inuse_connections=False)
+
     def close(self) -> None:
         """Close all connections."""
         self._pool.disconnect()
+        for sentinel in _sentinels_of(self._pool):
+            sentinel.close()

@@ -104,8 +104,11 @@ class Database:
         """Close after the current write; a reader still in use closes when it is done."""
         with self._writing:
             self._closed = True
+            self._close_readers()
             if self._writer:
-                self._writer.close()
+                self._writer.close()  # last: it puts everything into the one file
+
+    def _close_readers(self) -> None:
         while True:
             try:
                 reader = self._readers.get_nowait()
@@ -139,7 +142,7 @@ class Database:
     def _give_back(self, reader: sqlite3.Connection) -> None:
         self._readers.put(reader)
         if self._closed:
-            self.close()
+            self._close_readers()
 
     def __enter__(self) -> Self:
         return self

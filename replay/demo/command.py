@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -39,6 +41,8 @@ def demo(folder: Path, runs: int, seed: int, *, quick: bool, as_json: bool) -> N
 
     from replay.demo.demo import run_demo  # noqa: PLC0415
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without our symbols shows others
     facts = run_demo(
         folder, runs=runs, seed=seed, quick=quick, console=None if as_json else Console()
     )

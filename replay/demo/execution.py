@@ -29,7 +29,8 @@ class Execution:
     """Appends what a worker does to a run, always at the exact version that it knows.
 
     That is the fence: once another worker has taken the run over, the version has moved, and the
-    next append raises ``WrongExpectedVersion``. No lock, no lease, no doubled step.
+    next append raises ``WrongExpectedVersion``. So each step is recorded once, without a lock.
+    What a step does outside may happen again when its worker dies before it is recorded.
     """
 
     def __init__(self, store: EventStore, known: RunState, worker: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NAME_CELLS = 10
 STATUS_CELLS = 14
+MIN_CELLS = 12
 
 COLOURS = {"stock": "blue", "risk": "magenta", "charge": "cyan", "ship": "green"}
 BODIES = {UNICODE: "█▓", ASCII: "#="}
@@ -49,7 +50,8 @@ class Lanes:
         starts = [span.start for seen in self.runs for span in seen.spans]
         start_ms = to_ms(min(starts, default=self.until))
         length_ms = max(self.least_ms, to_ms(self.until) - start_ms)
-        scale = Scale(start_ms, length_ms, options.max_width - NAME_CELLS - STATUS_CELLS - 2)
+        cells = max(MIN_CELLS, options.max_width - NAME_CELLS - STATUS_CELLS - 2)
+        scale = Scale(start_ms, length_ms, cells)
         for seen in self.runs:
             pieces = lane(seen.spans, scale, self.until, glyphs, plain=plain)
             name = (f"{seen.run.run_id:<{NAME_CELLS}.{NAME_CELLS}} ", "")

@@ -37,7 +37,7 @@ def show_summary(console: Console, facts: Facts, view: View, placed: Placed) -> 
         console.print(Lanes(runs, last, least_ms=1), width=width)
         console.print("\nSome of them, closer:\n")
         console.print(_closer(view, facts, placed, width))
-    console.print(_counts(facts))
+    console.print(_counts(facts), soft_wrap=True)
     for line in _checks(facts):
         console.print(line, soft_wrap=True)
     if facts.ok:
@@ -90,7 +90,7 @@ def _checks(facts: Facts) -> list[Text]:
     killed = " and ".join(facts.killed) or "nobody"
     lines = (
         f"{facts.events} events in {facts.seconds:.1f} s, every run is as planned, nothing is lost",
-        f"{killed} got SIGKILL: {len(facts.recovered)} runs taken over, no step done twice",
+        f"{killed} got SIGKILL: {len(facts.recovered)} runs taken over, no finished step done again",
         "each pause window took effect once, each restored run had its context back",
     )
     return [Text.assemble(("✔ ", "bold green"), line) for line in lines]

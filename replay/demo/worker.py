@@ -36,11 +36,16 @@ async def handle(store: EventStore, worker: str, event: RecordedEvent) -> None:
     run = Execution(store, known, worker)
     try:
         await _take(run, known, event, worker)
+        await _finish(run)
+    except (WrongExpectedVersion, RunClosed):
+        return  # the fence: another worker has this run now
+
+
+async def _finish(run: Execution) -> None:
+    try:
         await fulfil(run)
     except NodeError as problem:
         await run.append("run.failed", {"error": problem.error})
-    except (WrongExpectedVersion, RunClosed):
-        return  # the fence: another worker has this run now
 
 
 async def _take(run: Execution, known: RunState, event: RecordedEvent, worker: str) -> None:

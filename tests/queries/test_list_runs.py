@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_runs import at
+from histories import project, record
+from small_runs import at, event
 
 from projections import Page, Pauses, Runs, Timeline, open_database
 
@@ -91,3 +92,15 @@ def test_an_empty_database_has_no_runs(tmp_path: Path) -> None:
         assert Runs(database).counts_by_status() == {}
         assert Runs(database).totals().first_at is None
         assert Pauses(database).paused_seconds() == 0
+
+
+def test_labels_that_are_given_anew_replace_the_old_ones(tmp_path: Path) -> None:
+    old = event("run.created", 0, labels={"team": "x", "rank": 1})
+    new = event("run.created", 1, labels={"team": "y"})
+    events = record("r", [old, new])
+    project(tmp_path / "runs.db", events[:1])
+    project(tmp_path / "runs.db", events)
+    with open_database(tmp_path / "runs.db") as database:
+        runs = Runs(database)
+        assert runs.list_runs(labels={"rank": 1}).items == []
+        assert len(runs.list_runs(labels={"team": "y"}).items) == 1
