@@ -21,7 +21,7 @@ PATIENCE_S = 100
 class Running(subprocess.Popen[str]):
     """A command that runs. It is killed when the test fails meanwhile."""
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is not None:
             self.kill()
         super().__exit__(kind, *rest)

@@ -21,7 +21,12 @@ def notes(count: int) -> list[NewEvent]:
 
 def paused(pause_id: str = "p1", window_ms: int | None = 60_000, **more: Any) -> NewEvent:
     """Make the event that opens a pause."""
-    data: dict[str, Any] = {"pause_id": pause_id, "state": {}, "window_ms": window_ms, "on_expiry": "restore"}
+    data: dict[str, Any] = {
+        "pause_id": pause_id,
+        "state": {},
+        "window_ms": window_ms,
+        "on_expiry": "restore",
+    }
     return NewEvent("run.paused", data, **more)
 
 

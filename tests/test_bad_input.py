@@ -193,9 +193,7 @@ async def test_what_is_no_list_of_events_within_the_limits_is_refused_whole(
     assert contents(server, namespace) == before
 
 
-async def test_the_limits_are_settings(
-    open_any: Opener, server: AnyServer, namespace: str
-) -> None:
+async def test_the_limits_are_settings(open_any: Opener, server: AnyServer, namespace: str) -> None:
     settings = Settings(max_append_events=2, max_event_bytes=200)
     async with open_any(server.url, namespace=namespace, settings=settings) as store:
         await store.append("run", notes(2))

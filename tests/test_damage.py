@@ -22,9 +22,7 @@ async def narrow(
 ) -> AsyncIterator[EventStore]:
     """Give a store of two partitions."""
     settings = Settings(page_events=request.param)
-    async with open_any(
-        server.url, namespace=namespace, partitions=2, settings=settings
-    ) as opened:
+    async with open_any(server.url, namespace=namespace, partitions=2, settings=settings) as opened:
         yield opened
 
 

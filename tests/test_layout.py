@@ -21,7 +21,7 @@ ODD_NAMES = [
     "a|b",
     "50%25",
     "with space",
-    'quote"\'\\',
+    "quote\"'\\",
     "x" * 200,
     "é" * 100,
     "run:head:log",

@@ -46,9 +46,7 @@ def proxy(server: AnyServer) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-async def proxied(
-    open_any: Opener, proxy: Proxy, namespace: str
-) -> AsyncIterator[EventStore]:
+async def proxied(open_any: Opener, proxy: Proxy, namespace: str) -> AsyncIterator[EventStore]:
     """Give a store that talks through the proxy."""
     async with open_any(proxy.url, namespace=namespace, settings=QUICK) as opened:
         yield opened
@@ -63,7 +61,12 @@ def others(sync_store: SyncEventStore) -> Callable[[int], Callable[[], object]]:
 @pytest.mark.parametrize("fault", EVERY_FAULT)
 @pytest.mark.parametrize("expected", [ANY, NO_RUN])
 async def test_a_first_append_is_written_once(
-    proxied: EventStore, proxy: Proxy, server: AnyServer, namespace: str, fault: Fault, expected: Any
+    proxied: EventStore,
+    proxy: Proxy,
+    server: AnyServer,
+    namespace: str,
+    fault: Fault,
+    expected: Any,
 ) -> None:
     proxy.lose(fault, [1])
 

@@ -18,6 +18,7 @@ import redis.asyncio.connection as asyncio_redis
 import redis.asyncio.sentinel as asyncio_sentinel
 import redis.connection as blocking_redis
 import redis.sentinel as blocking_sentinel
+from hiredis import pack_command
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -51,6 +52,11 @@ def words_of(command: Command[Any]) -> Words:
     if command.script is None:
         return command.words
     return ("EVALSHA", _sha(command.script), *command.words)
+
+
+def _packed(calls: Sequence[Words]) -> list[bytes]:
+    """Write calls as RESP. redis-py's asyncio half does this in Python, six times as slowly."""
+    return [pack_command(words) for words in calls]
 
 
 def _loading(commands: Sequence[Command[Any]], places: Sequence[int]) -> list[Words]:
@@ -162,8 +168,7 @@ class AsyncLine:
         return replies
 
     async def _talk(self, connection: Any, calls: Sequence[Words]) -> list[Any]:
-        packed = connection.pack_commands(calls)
-        await connection.send_packed_command(packed, check_health=False)
+        await connection.send_packed_command(_packed(calls), check_health=False)
         replies: list[Any] = []
         for _ in calls:
             try:
@@ -225,7 +230,7 @@ class BlockingLine:
             raise ConnectionLost(error, sent=False) from error
 
     def _talk(self, connection: Any, calls: Sequence[Words]) -> list[Any]:
-        connection.send_packed_command(connection.pack_commands(calls), check_health=False)
+        connection.send_packed_command(_packed(calls), check_health=False)
         replies: list[Any] = []
         for _ in calls:
             try:

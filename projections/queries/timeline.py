@@ -84,8 +84,8 @@ class Timeline(Queries):
 
     def timeline(
         self,
-        *,
         run_id: str | None = None,
+        *,
         workflow_id: str | None = None,
         types: str | Iterable[str] | None = None,
         sources: str | Iterable[str] | None = None,

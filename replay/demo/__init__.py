@@ -1,5 +1,5 @@
 """``runstore demo``: a small real workflow in several processes, some of which get killed.
 
-Read it as an example: ``workflow`` is what a workflow looks like, ``execution`` and ``worker`` how
-a worker is written, ``restorer`` and ``projector`` the two services beside it.
+Read ``processes`` as an example: ``workflow`` is what a workflow looks like, ``execution`` and
+``worker`` how a worker is written, ``restorer`` and ``projector`` the two services beside it.
 """

@@ -17,9 +17,9 @@ from replay.demo.crew import Crew
 from replay.demo.facts import Facts, check
 from replay.demo.orders import PARKED, make_orders
 from replay.demo.people import Accidents, Actor, Approver, Customers
-from replay.demo.screen import Lines, Moving, Screen
-from replay.demo.summary import show_summary
-from replay.demo.telling import Note, tell
+from replay.demo.show.screen import Lines, Moving, Screen
+from replay.demo.show.summary import show_summary
+from replay.demo.show.telling import Note, tell
 from replay.demo.view import View
 
 DATABASE = "runs.db"
@@ -74,12 +74,12 @@ def run_demo(
 
 
 def _start(crew: Crew, folder: Path, database: Database) -> None:
-    crew.start("projector", "replay.demo.projector", folder, database.path)
+    crew.start("projector", "replay.demo.processes.projector", folder, database.path)
     for number in range(1, WORKERS + 1):
         name = f"worker-{number}"
-        crew.start(name, "replay.demo.worker", folder, name)
+        crew.start(name, "replay.demo.processes.worker", folder, name)
     for number in range(1, RESTORERS + 1):
-        crew.start(f"restorer-{number}", "replay.demo.restorer", folder)
+        crew.start(f"restorer-{number}", "replay.demo.processes.restorer", folder)
 
 
 def _screen(console: Console | None, runs: int) -> Screen:
