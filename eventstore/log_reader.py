@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 
 from eventstore.errors import HistoryGap, InvalidArgument
 from eventstore.events import Position, RecordedEvent
-from eventstore.plans import Operations, Plan
+from eventstore.operations import Operations
+from eventstore.plan import Plan
 
 After = Position | Mapping[int, Position] | None
 

@@ -15,7 +15,9 @@ from eventstore.commands import AppendOutcome, Head
 from eventstore.errors import RunStoreError
 from eventstore.events import ANY, NewEvent, Position, RecordedEvent, Upcasters
 from eventstore.log_reader import After, LogReader
-from eventstore.plans import Operations, Plan, RunReader
+from eventstore.operations import Operations
+from eventstore.plan import Plan
+from eventstore.run_reader import RunReader
 from eventstore.settings import Settings
 from eventstore.timers import DueTimer
 from eventstore.transport.async_executor import AsyncExecutor

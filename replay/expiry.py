@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from eventstore import NewEvent, RecordedEvent, RunClosed, RunNotFound, WrongExpectedVersion
-from eventstore.plans import Operations, Plan
+from eventstore.operations import Operations
+from eventstore.plan import Plan
 from eventstore.timers import (
     AFTER,
     HANDOVER,

@@ -21,7 +21,8 @@ from eventstore.clock import from_ms
 from eventstore.commands import server_time
 from eventstore.events.identifiers import new_id
 from eventstore.events.payloads import MAX_WINDOW_MS
-from eventstore.plans import Operations, Plan
+from eventstore.operations import Operations
+from eventstore.plan import Plan
 from eventstore.timers import TimerChange
 from projections.state import PauseState, RunState, fold
 from replay.context import RunContext

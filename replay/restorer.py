@@ -13,7 +13,8 @@ from datetime import datetime
 from eventstore import EventStore, InvalidArgument, SyncEventStore
 from eventstore.clock import monotonic, to_ms
 from eventstore.commands import server_time
-from eventstore.plans import Operations, Plan
+from eventstore.operations import Operations
+from eventstore.plan import Plan
 from eventstore.timers import DueTimer
 from replay.context import RunContext
 from replay.decision import Decision

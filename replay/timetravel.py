@@ -6,7 +6,10 @@ from datetime import datetime
 from itertools import takewhile
 
 from eventstore import EventStore, InvalidArgument, RecordedEvent, SyncEventStore
-from eventstore.plans import Operations, Plan, RunReader, check_count
+from eventstore.checks import check_count
+from eventstore.operations import Operations
+from eventstore.plan import Plan
+from eventstore.run_reader import RunReader
 from projections.state import RunState, fold
 
 At = int | datetime | None

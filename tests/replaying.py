@@ -12,7 +12,8 @@ from typing import Any
 from eventstore import EventStore, NewEvent, RecordedEvent, RunStoreError
 from eventstore.appends import Append
 from eventstore.commands import server_time
-from eventstore.plans import Operations, Plan, Step
+from eventstore.operations import Operations
+from eventstore.plan import Plan, Step
 from projections.state import RunState, fold
 from replay import (
     Restorer,

@@ -38,7 +38,7 @@ from eventstore import (
 from eventstore.commands import Command
 from eventstore.groups import ConsumerGroup, commands
 from eventstore.groups.commands import Membership
-from eventstore.plans import Plan
+from eventstore.plan import Plan
 from eventstore.transport.lines import _sha
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from replaying import (
 from eventstore import AlreadyResumed, EventStore, NewEvent, RunClosed, SyncEventStore
 from eventstore.clock import from_ms
 from eventstore.events.identifiers import new_id
-from eventstore.plans import Plan
+from eventstore.plan import Plan
 from projections.state import RunState, fold
 from replay import (
     RunContext,

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from eventstore.checks import check_count
 from eventstore.errors import InvalidArgument, RunStoreError, StoreUnavailable
 from eventstore.events import check_name
 from eventstore.groups.backoff import Backoff
@@ -22,7 +23,6 @@ from eventstore.groups.member import Bounds, Member
 from eventstore.groups.selection import Selection
 from eventstore.groups.start import Start, check_start
 from eventstore.groups.workers import Handler, Workers
-from eventstore.plans import check_count
 from eventstore.store import EventStore
 
 _log = logging.getLogger(__name__)

@@ -19,7 +19,8 @@ from eventstore.events import Position, RecordedEvent
 from eventstore.groups import commands
 from eventstore.groups.commands import Membership, Pages
 from eventstore.groups.joining import vanished
-from eventstore.plans import Operations, Plan, Wait
+from eventstore.operations import Operations
+from eventstore.plan import Plan, Wait
 
 _PENDING_PAGE = 200
 

@@ -9,7 +9,8 @@ from eventstore.errors import LogRegressed, UnknownGroup
 from eventstore.events import Position
 from eventstore.groups import commands
 from eventstore.groups.start import Start, starting_positions
-from eventstore.plans import Operations, Plan
+from eventstore.operations import Operations
+from eventstore.plan import Plan
 
 
 def join(

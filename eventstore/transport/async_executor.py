@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from eventstore.appends import Append, PreparedAppend, prepare
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
-from eventstore.plans import Plan, Step, Wait
+from eventstore.plan import Plan, Step, Wait
 from eventstore.server import EmbeddedServer
 from eventstore.transport.append_queue import AppendQueue, Ticket
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable

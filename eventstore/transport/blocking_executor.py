@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from eventstore.appends import Append, prepare
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
-from eventstore.plans import Plan, Step, Wait
+from eventstore.plan import Plan, Step, Wait
 from eventstore.server import EmbeddedServer
 from eventstore.transport.append_queue import AppendQueue, Ticket
 from eventstore.transport.async_executor import NOT_OPEN, revive

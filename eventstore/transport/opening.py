@@ -13,7 +13,8 @@ from eventstore.decoding import Decoder
 from eventstore.errors import InvalidArgument, StoreMismatch
 from eventstore.events import Upcasters, check_namespace, new_id
 from eventstore.keys import LAYOUT_VERSION, Keys
-from eventstore.plans import Operations, Plan
+from eventstore.operations import Operations
+from eventstore.plan import Plan
 from eventstore.server import EmbeddedServer
 from eventstore.settings import URL_VARIABLE, Settings
 from eventstore.transport.append_queue import AppendQueue

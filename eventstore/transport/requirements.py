@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eventstore.commands import Command
 from eventstore.errors import RunStoreError, ServerRefused
-from eventstore.plans import Plan
+from eventstore.plan import Plan
 from eventstore.settings import Settings
 from eventstore.transport.durability import Durability, disk_refusal, waits_for_disk
 

@@ -15,7 +15,7 @@ from eventstore import (
     StoreUnavailable,
 )
 from eventstore.clock import from_ms
-from eventstore.commands import Command, server_time
+from eventstore.commands import Command, server_time, tail
 from eventstore.keys import LAYOUT_VERSION, Keys
 from eventstore.server import find_binary, status
 from eventstore.transport.failures import ConnectionLost
@@ -131,22 +131,12 @@ def _examine_store(
 
 def _examine_log(line: BlockingLine, keys: Keys, found: Checkup) -> Mapping[int, Position]:
     partitions, now_ms = range(keys.partitions), ask(line, server_time())
-    tails = {p: _tail(line, keys, p) for p in partitions}
+    tails = {p: ask(line, tail(keys, p)) for p in partitions}
     due = sum(ask(line, Command(("ZCOUNT", keys.due(p), "-inf", now_ms), int)) for p in partitions)
     found.store |= {"events": sum(place.n for place in tails.values()), "due_timers": due}
     if due:
         found.hints.append(f"{due:,} timers are due: runstore restore")
     return tails
-
-
-def _tail(line: BlockingLine, keys: Keys, partition: int) -> Position:
-    return ask(  # type: ignore[no-any-return]
-        line,
-        Command(
-            ("GET", keys.tail(partition)),
-            lambda reply: Position.at_entry(partition, reply or b"0-0"),
-        ),
-    )
 
 
 def _examine_database(

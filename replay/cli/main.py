@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+from click.exceptions import Exit
 
 from replay.cli.doctor import doctor
 from replay.cli.meta import completion, show_version
@@ -63,7 +64,7 @@ class Commands(Group):
 def _told_in_one_line() -> Iterator[None]:
     try:
         yield
-    except click.ClickException:
+    except (click.ClickException, click.Abort, Exit):
         raise
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None

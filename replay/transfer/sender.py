@@ -16,7 +16,8 @@ from eventstore import (
     WrongExpectedVersion,
 )
 from eventstore.commands import run_page
-from eventstore.plans import Operations, Plan
+from eventstore.operations import Operations
+from eventstore.plan import Plan
 from eventstore.timers import changes_of
 from replay.transfer.histories import Line
 

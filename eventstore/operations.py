@@ -1,46 +1,23 @@
-"""Store operations that take more than one exchange with the server, without any I/O.
-
-A plan is a generator. It yields what to do next and is sent the results, so that the asyncio and
-the blocking store run the very same logic. Errors are thrown into it at the place they belong.
-"""
+"""What can be done with an open namespace, as plans."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from eventstore import commands
-from eventstore.appends import Append
-from eventstore.commands import Command, Head
+from eventstore.checks import check_count
+from eventstore.commands import Head
 from eventstore.decoding import Decoder
-from eventstore.errors import (
-    HistoryGap,
-    InvalidArgument,
-    LogRegressed,
-    RunNotFound,
-)
+from eventstore.errors import HistoryGap, LogRegressed, RunNotFound
 from eventstore.events import Position, RecordedEvent, check_run_id
 from eventstore.keys import Keys
+from eventstore.plan import Plan, Wait
+from eventstore.run_reader import RunReader
 from eventstore.settings import Settings
 from eventstore.timers import DueTimer
 from eventstore.waiting import Awaited
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """A command that blocks at the server, on a connection of its own."""
-
-    command: Command[Any]
-
-
-Step = Sequence[Command[Any]] | Append | Wait
-"""Commands to send together (gives their results), an append, or a blocking command."""
-
-Plan = Generator[Step, Any, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,79 +164,6 @@ class Operations:
                 raise awaited.too_late()
 
 
-class RunReader:
-    """Reads a run page by page and misses nothing: versions rise by one up to the head."""
-
-    def __init__(
-        self,
-        operations: Operations,
-        run_id: str,
-        after: int = 0,
-        limit: int | None = None,
-        *,
-        backwards: bool = False,
-    ) -> None:
-        check_count("after", after, least=0)
-        if limit is not None:
-            check_count("limit", limit)
-        self._operations = operations
-        self._run_id = check_run_id(run_id)
-        self._after = after
-        self._left = limit
-        self._backwards = backwards
-        self._next: int | None = None
-        self._end: int | None = None
-        self.done = False
-
-    def next_page(self) -> Plan[list[RecordedEvent]]:
-        """Read the next page; sets ``done``. Raises ``RunNotFound`` and ``HistoryGap``."""
-        size = self._operations.settings.page_events
-        count = size if self._left is None else min(size, self._left)
-        if self._end is None:
-            # The head is read first: what it counts must then be found.
-            head, page = yield [self._head(), self._page(count)]
-            if head is None:
-                raise RunNotFound(self._run_id)
-            self._end = head.version
-            self._next = head.version if self._backwards else self._after + 1
-        else:
-            (page,) = yield [self._page(count)]
-        return self._checked(page)
-
-    def _head(self) -> Command[Any]:
-        return commands.head(self._operations.keys, self._run_id)
-
-    def _page(self, count: int) -> Command[list[RecordedEvent]]:
-        after, before = self._after, None
-        if self._next is not None:
-            after, before = (after, self._next + 1) if self._backwards else (self._next - 1, None)
-        operations = self._operations
-        return commands.run_page(
-            operations.keys, operations.decoder, self._run_id, after, before, count,
-            backwards=self._backwards,
-        )  # fmt: skip
-
-    def _checked(self, page: list[RecordedEvent]) -> list[RecordedEvent]:
-        assert self._next is not None and self._end is not None  # noqa: PT018, S101 - for mypy
-        if self._backwards and page and page[0].version > self._next:
-            self._next = page[0].version  # appended between the two reads
-        step = -1 if self._backwards else 1
-        for event in page:
-            if event.version != self._next:
-                raise self._gap(event.version)
-            self._next += step
-        if self._left is not None:
-            self._left -= len(page)
-        at_end = self._next <= self._after if self._backwards else self._next > self._end
-        if not page and not at_end:
-            raise self._gap("nothing")
-        self.done = at_end or self._left == 0
-        return page
-
-    def _gap(self, found: object) -> HistoryGap:
-        return HistoryGap(f"run {self._run_id!r}", f"version {self._next}", found)
-
-
 def check_order(page: list[RecordedEvent], after: Position) -> list[RecordedEvent]:
     """Give the page back if ``n`` rises by one. Raises ``HistoryGap`` or ``LogRegressed``."""
     # A position with a time and no n says from when to read; its first entry may be any.
@@ -272,9 +176,3 @@ def check_order(page: list[RecordedEvent], after: Position) -> list[RecordedEven
             raise HistoryGap(f"partition {after.partition}", f"entry {expected}", event.position)
         expected += 1
     return page
-
-
-def check_count(name: str, value: int, least: int = 1) -> None:
-    """Raise ``InvalidArgument`` unless the value is a whole number from ``least`` up."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InvalidArgument(f"{name} must be a whole number from {least} up, not {value!r}")

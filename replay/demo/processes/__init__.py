@@ -1,0 +1,1 @@
+"""What runs in the processes of a demo: the workflow and its workers, restorers, a projector."""

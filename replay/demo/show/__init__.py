@@ -1,0 +1,1 @@
+"""What a demo shows: the runs as they move, and the last screen."""
