@@ -1,11 +1,31 @@
 """Bringing runs back: pause and resume, restore after the window, time travel."""
 
-from replay.context import RunContext
-from replay.control import RunControl, SyncRunControl
-from replay.decision import Decision, decide
-from replay.pausing import Paused
-from replay.restorer import RestoreCounts, Restorer, SyncRestorer
-from replay.timetravel import SyncTimeTravel, TimeTravel
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from replay.context import RunContext
+    from replay.control import RunControl, SyncRunControl
+    from replay.decision import Decision, decide
+    from replay.pausing import Paused
+    from replay.restorer import RestoreCounts, Restorer, SyncRestorer
+    from replay.timetravel import SyncTimeTravel, TimeTravel
+
+_HOMES = {
+    "Decision": "decision",
+    "Paused": "pausing",
+    "RestoreCounts": "restorer",
+    "Restorer": "restorer",
+    "RunContext": "context",
+    "RunControl": "control",
+    "SyncRestorer": "restorer",
+    "SyncRunControl": "control",
+    "SyncTimeTravel": "timetravel",
+    "TimeTravel": "timetravel",
+    "decide": "decision",
+}
 
 __all__ = [
     "Decision",
@@ -20,3 +40,12 @@ __all__ = [
     "TimeTravel",
     "decide",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part when it is first asked for: the command line's help must be quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

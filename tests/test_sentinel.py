@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import pytest
+import redis
 from conftest import Launch, Opener
 from consistency import assert_consistent
 from faults import eventually, soon
@@ -45,6 +47,12 @@ class Sentinel(Server):
     def primary_port(self) -> int:
         """Where the primary is now."""
         return int(self.admin.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
+
+    def fail_over(self) -> bool:
+        """Begin a failover; False while it finds no replica fit for it."""
+        with suppress(redis.ResponseError):
+            return bool(self.admin.execute_command("SENTINEL", "FAILOVER", SERVICE))
+        return False
 
     @property
     def replicas(self) -> int:
@@ -106,7 +114,7 @@ async def test_appends_go_on_after_the_primary_became_a_replica(
         await store.append("run", notes(3))
     async with open_any(url, namespace=namespace) as store:
         assert len(await store.load("run")) == 3
-        sentinel.admin.execute_command("SENTINEL", "FAILOVER", SERVICE)
+        await soon(sentinel.fail_over)
         await soon(lambda: sentinel.primary_port == replica.port, 20)
         primary.admin.execute_command("REPLICAOF", "127.0.0.1", replica.port)
 

@@ -40,9 +40,11 @@ def check_database(connection: sqlite3.Connection, path: Path, steps: Sequence[M
 
     Raises ``StoreMismatch`` for a database of another application, or of newer code.
     """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (number,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # One statement, so that a migration of another process comes before all of it or after.
+    application, number, tables = connection.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
     if application != APPLICATION_ID and (application or number or tables):
         raise StoreMismatch(
             f"{path} is a database of another application; give another path", path=str(path)
