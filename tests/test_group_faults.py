@@ -7,11 +7,12 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import proxy as proxies
 import pytest
-from faults import Python, eventually, soon
+from faults import Python, soon
 from group_samples import (
     SOON_MS,
     Seen,
@@ -46,28 +47,47 @@ IMPATIENT = Settings(append_timeout_ms=400, reply_timeout_ms=200, connect_timeou
 ONE_IS_ENOUGH = pytest.mark.parametrize("server", ["valkey"], indirect=True)
 
 MEMBER = """
-import asyncio, sys
+import asyncio, os, sys
 from eventstore import EventStore
 from eventstore.groups import ConsumerGroup
 
+url, namespace, member, path = sys.argv[1:]
+handled = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
 async def handle(event):
-    print(event.run_id, event.version, flush=True)
+    os.write(handled, f"{event.run_id} {event.version}\\n".encode())
     await asyncio.sleep(0.001)
 
-async def main(url, namespace, member):
+async def main():
     async with EventStore.open(url, namespace=namespace) as store:
         await ConsumerGroup(
             store, "g", handle, create=True, member=member, claim_after_ms=300, batch_events=64
         ).run()
 
-asyncio.run(main(*sys.argv[1:]))
+asyncio.run(main())
 """
 
 
-def place_of(line: str) -> tuple[str, int]:
-    """Read what a member printed about one event."""
-    run_id, version = line.split()
-    return run_id, int(version)
+class Notebook:
+    """Where members in other processes write what they handled, so that no kill loses it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Run and version of each event, in the order of handling."""
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [(run_id, int(version)) for run_id, _, version in (x.partition(" ") for x in lines)]
+
+    def reached(self, count: int) -> bool:
+        """Say whether so many events were handled."""
+        return len(self.places) >= count
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Notebook:
+    return Notebook(tmp_path / "handled")
 
 
 class GroupProxy(Proxy):
@@ -98,63 +118,62 @@ def proxy(server: AnyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[GroupP
 
 
 async def test_what_a_killed_member_left_is_finished_by_another(
-    store: EventStore, server: AnyServer, namespace: str
+    store: EventStore, server: AnyServer, namespace: str, notebook: Notebook
 ) -> None:
     # given a member that is killed in the middle
     expected = await fill(store, runs=50, each=10)
-    with Python(MEMBER, server.url, namespace, "first") as first:
-        lines = [first.line() for _ in range(60)] + first.kill()
+    with Python(MEMBER, server.url, namespace, "first", notebook.path) as first:
+        await soon(partial(notebook.reached, 60))
+        first.kill()
     assert pending(store, server.admin, "g") > 0
     # when another one serves
     seen = Seen()
     group = ConsumerGroup(store, "g", seen, claim_after_ms=SOON_MS)
     async with serving(group) as task:
-        await until(lambda: len({*map(place_of, lines), *seen.places}) == 500, task)
+        await until(lambda: len({*notebook.places, *seen.places}) == 500, task)
         await until(lambda: pending(store, server.admin, "g") == 0, task)
     # then nothing is missing
     assert group.counts.recovered > 0
-    handled = {*map(place_of, lines), *seen.places}
+    handled = {*notebook.places, *seen.places}
     assert handled == {(run, v) for run in expected for v in expected[run]}
 
 
 async def test_a_killed_member_that_comes_back_goes_on_in_order(
-    store: EventStore, server: AnyServer, namespace: str
+    store: EventStore, server: AnyServer, namespace: str, notebook: Notebook
 ) -> None:
-    expected = await fill(store, runs=100, each=10)
-    lines = []
-    for kill_after in (1, 30, 90, 150):
-        with Python(MEMBER, server.url, namespace, "same") as member:
-            lines += [member.line() for _ in range(kill_after)] + member.kill()
-    assert pending(store, server.admin, "g") > 0
-    with Python(MEMBER, server.url, namespace, "same") as member:
-        while len(set(lines)) < 1_000:
-            lines.append(member.line())
-        eventually(lambda: pending(store, server.admin, "g") == 0)
-        lines += member.kill()
+    expected = await fill(store, runs=50, each=20)
+    for kill_at in (1, 50, 150, 300):
+        with Python(MEMBER, server.url, namespace, "same", notebook.path) as member:
+            await soon(partial(notebook.reached, kill_at))
+            member.kill()
+        assert pending(store, server.admin, "g") > 0
+    with Python(MEMBER, server.url, namespace, "same", notebook.path):
+        await soon(lambda: len(set(notebook.places)) == 1_000)
+        await soon(lambda: pending(store, server.admin, "g") == 0)
 
-    assert first_handlings([*map(place_of, lines)]) == expected
+    assert first_handlings(notebook.places) == expected
 
 
 async def test_a_member_put_to_sleep_is_replaced_and_may_wake_up(
-    store: EventStore, server: AnyServer, namespace: str
+    store: EventStore, server: AnyServer, namespace: str, notebook: Notebook
 ) -> None:
     # given a member that sleeps with events in hand
     expected = await fill(store, runs=50, each=10)
-    with Python(MEMBER, server.url, namespace, "sleepy") as sleepy:
-        lines = [sleepy.line() for _ in range(20)]
+    with Python(MEMBER, server.url, namespace, "sleepy", notebook.path) as sleepy:
+        await soon(partial(notebook.reached, 20))
         os.kill(sleepy._process.pid, signal.SIGSTOP)
+        assert pending(store, server.admin, "g") > 0
         # when another one finishes everything, and then the first wakes
         seen = Seen()
         async with serving(ConsumerGroup(store, "g", seen, claim_after_ms=SOON_MS)) as task:
             await until(lambda: pending(store, server.admin, "g") == 0, task)
             os.kill(sleepy._process.pid, signal.SIGCONT)
             await store.append("last", notes(20))
+            await until(lambda: len({*notebook.places, *seen.places}) == 520, task)
             await until(lambda: pending(store, server.admin, "g") == 0, task)
-        lines += sleepy.kill()
     # then nothing is missing
-    handled = {*map(place_of, lines), *seen.places}
-    everything = {(run, v) for run in expected for v in expected[run]}
-    assert handled >= everything | {("last", 1)}
+    handled = {*notebook.places, *seen.places}
+    assert handled >= {(run, v) for run in expected for v in expected[run]}
 
 
 async def test_what_a_living_member_works_on_is_not_taken_from_it(
