@@ -35,9 +35,16 @@ class Operations:
             raise RunNotFound(run_id)
         return head  # type: ignore[no-any-return]
 
+    def reader(
+        self, run_id: str, after: int = 0, limit: int | None = None, *, backwards: bool = False
+    ) -> RunReader:
+        """Make a reader of a run's events after a version, page by page."""
+        size = self.settings.page_events
+        return RunReader(self.keys, self.decoder, size, run_id, after, limit, backwards=backwards)
+
     def load(self, run_id: str, after: int = 0) -> Plan[list[RecordedEvent]]:
         """Read all of a run's events after a version."""
-        reader = RunReader(self, run_id, after)
+        reader = self.reader(run_id, after)
         events: list[RecordedEvent] = []
         while not reader.done:
             events += yield from reader.next_page()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eventstore import commands
 from eventstore.checks import check_count
 from eventstore.commands import Command
+from eventstore.decoding import Decoder
 from eventstore.errors import HistoryGap, RunNotFound
 from eventstore.events import RecordedEvent, check_run_id
+from eventstore.keys import Keys
 from eventstore.plan import Plan
-
-if TYPE_CHECKING:
-    from eventstore.operations import Operations
 
 
 class RunReader:
@@ -20,7 +19,9 @@ class RunReader:
 
     def __init__(
         self,
-        operations: Operations,
+        keys: Keys,
+        decoder: Decoder,
+        page_events: int,
         run_id: str,
         after: int = 0,
         limit: int | None = None,
@@ -30,7 +31,9 @@ class RunReader:
         check_count("after", after, least=0)
         if limit is not None:
             check_count("limit", limit)
-        self._operations = operations
+        self._keys = keys
+        self._decoder = decoder
+        self._page_events = page_events
         self._run_id = check_run_id(run_id)
         self._after = after
         self._left = limit
@@ -41,8 +44,7 @@ class RunReader:
 
     def next_page(self) -> Plan[list[RecordedEvent]]:
         """Read the next page; sets ``done``. Raises ``RunNotFound`` and ``HistoryGap``."""
-        size = self._operations.settings.page_events
-        count = size if self._left is None else min(size, self._left)
+        count = self._page_events if self._left is None else min(self._page_events, self._left)
         if self._end is None:
             # The head is read first: what it counts must then be found.
             head, page = yield [self._head(), self._page(count)]
@@ -55,15 +57,14 @@ class RunReader:
         return self._checked(page)
 
     def _head(self) -> Command[Any]:
-        return commands.head(self._operations.keys, self._run_id)
+        return commands.head(self._keys, self._run_id)
 
     def _page(self, count: int) -> Command[list[RecordedEvent]]:
         after, before = self._after, None
         if self._next is not None:
             after, before = (after, self._next + 1) if self._backwards else (self._next - 1, None)
-        operations = self._operations
         return commands.run_page(
-            operations.keys, operations.decoder, self._run_id, after, before, count,
+            self._keys, self._decoder, self._run_id, after, before, count,
             backwards=self._backwards,
         )  # fmt: skip
 

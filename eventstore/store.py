@@ -17,7 +17,6 @@ from eventstore.events import ANY, NewEvent, Position, RecordedEvent, Upcasters
 from eventstore.log_reader import After, LogReader
 from eventstore.operations import Operations
 from eventstore.plan import Plan
-from eventstore.run_reader import RunReader
 from eventstore.settings import Settings
 from eventstore.timers import DueTimer
 from eventstore.transport.async_executor import AsyncExecutor
@@ -176,7 +175,7 @@ class EventStore:
         self, run_id: str, after: int = 0, limit: int | None = None, *, backwards: bool = False
     ) -> AsyncIterator[RecordedEvent]:
         """Iterate over a run's events after a version, page by page; as ``load`` otherwise."""
-        reader = RunReader(self.operations, run_id, after, limit, backwards=backwards)
+        reader = self.operations.reader(run_id, after, limit, backwards=backwards)
         while not reader.done:
             for event in await self.perform(reader.next_page()):
                 yield event

@@ -9,7 +9,6 @@ from eventstore import EventStore, InvalidArgument, RecordedEvent, SyncEventStor
 from eventstore.checks import check_count
 from eventstore.operations import Operations
 from eventstore.plan import Plan
-from eventstore.run_reader import RunReader
 from projections.state import RunState, fold
 
 At = int | datetime | None
@@ -32,7 +31,7 @@ def state_at(operations: Operations, run_id: str, at: At) -> Plan[RunState]:
             run_id=run_id,
             version=at,
         )
-    reader = RunReader(operations, run_id, limit=max(at, 1))
+    reader = operations.reader(run_id, limit=max(at, 1))
     events = []
     while len(events) < at:
         events += yield from reader.next_page()

@@ -86,7 +86,7 @@ def own_server(request: pytest.FixtureRequest, launch: Launch) -> Server:
 
 @pytest.fixture(scope="session")
 def shim() -> Callable[[str], Path]:
-    """Give what compiles a library of ``shims``, for ``launch(name, preload=shim("slowclock"))``."""
+    """Give what compiles one of ``shims``, for ``launch(name, preload=shim("slowclock"))``."""
 
     def compiled(name: str) -> Path:
         try:

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from faults import soon
@@ -48,6 +49,26 @@ def first_handlings(places: list[tuple[str, int]]) -> dict[str, list[int]]:
     for run_id, version in places:
         runs[run_id].setdefault(version)
     return {run_id: list(versions) for run_id, versions in runs.items()}
+
+
+class Notebook:
+    """Where members in other processes write what they handled, so that no kill loses it.
+
+    A line is a run id and a version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Run and version of each event, in the order of handling."""
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [(run_id, int(version)) for run_id, _, version in (x.partition(" ") for x in lines)]
+
+    def reached(self, count: int) -> bool:
+        """Say whether so many events were handled."""
+        return len(self.places) >= count
 
 
 async def fill(

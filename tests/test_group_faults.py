@@ -15,6 +15,7 @@ import pytest
 from faults import Python, soon
 from group_samples import (
     SOON_MS,
+    Notebook,
     Seen,
     fill,
     first_handlings,
@@ -66,23 +67,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-class Notebook:
-    """Where members in other processes write what they handled, so that no kill loses it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def places(self) -> list[tuple[str, int]]:
-        """Run and version of each event, in the order of handling."""
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [(run_id, int(version)) for run_id, _, version in (x.partition(" ") for x in lines)]
-
-    def reached(self, count: int) -> bool:
-        """Say whether so many events were handled."""
-        return len(self.places) >= count
 
 
 @pytest.fixture

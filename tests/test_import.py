@@ -532,14 +532,17 @@ def test_a_plain_file_cut_in_the_middle_of_a_line_names_that_line(
 # Timers
 
 
+FAILED = line("run.failed", minute=2, data={"error": {"type": "E", "message": "m"}})
+EXPIRED = line("run.window_expired", minute=2, data={"pause_id": "p"})
+
+
 def test_a_pause_that_a_later_line_ends_sets_no_timer(sync_store: SyncEventStore) -> None:
-    expired = line("run.window_expired", "c", 3, data={"pause_id": "p"})
     imported(
         sync_store,
         *(paused(run) for run in "abcd"),
         resumed("a"),
-        line("run.failed", "b", data={"error": {"type": "E", "message": "m"}}),
-        expired,
+        FAILED | {"run_id": "b"},
+        EXPIRED | {"run_id": "c"},
         batch_events=1,
     )
 
@@ -550,15 +553,18 @@ def _ms(minute: int) -> int:
     return int(datetime(2012, 5, 1, 10, minute, tzinfo=UTC).timestamp() * 1_000)
 
 
-def test_no_timer_is_there_while_the_resume_is_still_to_come(sync_store: SyncEventStore) -> None:
+@pytest.mark.parametrize("end", [resumed(), FAILED, EXPIRED, paused(window_ms=None)])
+def test_no_timer_is_there_while_the_end_of_a_pause_is_still_to_come(
+    sync_store: SyncEventStore, end: Line
+) -> None:
     with pytest.raises(ImportFailed, match="line 2"):
-        imported(sync_store, paused(), "broken", resumed())
+        imported(sync_store, paused(), "broken", end)
     assert types(sync_store) == ["run.paused"]
     assert timers(sync_store) == {}
 
-    imported(sync_store, paused(), resumed())
+    imported(sync_store, paused(), end)
 
-    assert types(sync_store) == ["run.paused", "run.resumed"]
+    assert types(sync_store) == ["run.paused", end["type"]]
     assert timers(sync_store) == {}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from faults import Python, soon
-from group_samples import first_handlings, pending
+from group_samples import Notebook, first_handlings, pending
 from samples import notes
 from servers import Server
 
@@ -59,11 +59,11 @@ asyncio.run(main())
 class Course:
     """Members that serve a group, and what befalls them and their server."""
 
-    def __init__(self, seed: int, server: Server, namespace: str, folder: Path) -> None:
+    def __init__(self, seed: int, server: Server, namespace: str, notebook: Notebook) -> None:
         self.chance = random.Random(seed)
         self._server = server
         self._namespace = namespace
-        self._path = folder / "handled"
+        self.notebook = notebook
         self._members: dict[str, Python] = {}
 
     def serve(self, name: str) -> None:
@@ -72,7 +72,7 @@ class Course:
             self._members.pop(name).kill()
         seed = self.chance.randrange(10**6)
         self._members[name] = Python(
-            MEMBER, self._server.url, self._namespace, name, self._path, seed
+            MEMBER, self._server.url, self._namespace, name, self.notebook.path, seed
         )
 
     def serve_again(self) -> None:
@@ -97,10 +97,6 @@ class Course:
         if member.poll() is None:
             os.kill(member.pid, number)
 
-    def has_handled(self, count: int) -> bool:
-        """Say whether so many events were handled."""
-        return len(self.handled) >= count
-
     def wake_all(self) -> None:
         """End every sleep."""
         for name in self._members:
@@ -110,12 +106,6 @@ class Course:
         """End all members."""
         for member in self._members.values():
             member.kill()
-
-    @property
-    def handled(self) -> list[tuple[str, int]]:
-        """What was handled so far, in order."""
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        return [(run_id, int(version)) for run_id, _, version in (x.partition(" ") for x in lines)]
 
 
 async def go_through(course: Course, store: EventStore, server: Server, names: list[str]) -> None:
@@ -131,16 +121,16 @@ async def go_through(course: Course, store: EventStore, server: Server, names: l
         )
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         versions |= {run_id: versions[run_id] + count for run_id, count in counts.items()}
-        wanted = len(course.handled) + course.chance.randint(0, 60)
+        wanted = len(course.notebook.places) + course.chance.randint(0, 60)
         with suppress(AssertionError):  # all members may sleep just now
-            await soon(partial(course.has_handled, wanted), within_s=1)
+            await soon(partial(course.notebook.reached, wanted), within_s=1)
         await asyncio.to_thread(course.befall, names)
 
     def is_done() -> bool:
         course.wake_all()
         course.serve_again()
         everything = {(run, v) for run, last in versions.items() for v in range(1, last + 1)}
-        return set(course.handled) == everything and not pending(store, server.admin, "g")
+        return set(course.notebook.places) == everything and not pending(store, server.admin, "g")
 
     await soon(is_done, within_s=60)
 
@@ -150,7 +140,7 @@ async def test_every_event_is_handled_whoever_dies(
     launch: Callable[..., Server], namespace: str, tmp_path: Path, seed: int
 ) -> None:
     server = launch(["valkey", "redis6", "redis7"][seed % 3])
-    course = Course(seed, server, namespace, tmp_path)
+    course = Course(seed, server, namespace, Notebook(tmp_path / "handled"))
     try:
         async with EventStore.open(server.url, namespace=namespace, partitions=PARTITIONS) as store:
             await go_through(course, store, server, ["a", "b", "c"])
@@ -163,12 +153,12 @@ async def test_one_member_handles_each_run_in_order_however_often_it_dies(
     launch: Callable[..., Server], namespace: str, tmp_path: Path, seed: int
 ) -> None:
     server = launch(["valkey", "redis6", "redis7"][seed % 3])
-    course = Course(seed, server, namespace, tmp_path)
+    course = Course(seed, server, namespace, Notebook(tmp_path / "handled"))
     try:
         async with EventStore.open(server.url, namespace=namespace, partitions=PARTITIONS) as store:
             await go_through(course, store, server, ["a"])
     finally:
         course.kill_all()
 
-    for versions in first_handlings(course.handled).values():
+    for versions in first_handlings(course.notebook.places).values():
         assert versions == list(range(1, len(versions) + 1))

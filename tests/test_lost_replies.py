@@ -209,7 +209,7 @@ async def test_in_a_storm_of_faults_everything_is_written_once(
     proxy.on_append = lambda _: dice.choice(faults) if dice.random() < 0.4 else Fault.NONE
 
     async def work(name: str) -> dict[str, str]:
-        done = {}
+        done: dict[str, str] = {}
         for number in range(15):
             expected = (ANY, number * 2)[number % 2]
             events = [noted(f"{name} {number}") for _ in range(2)]

@@ -93,7 +93,7 @@ async def test_a_head_tells_a_run_s_last_version(any_store: EventStore) -> None:
 
 
 async def test_everything_is_read_in_the_order_of_recording(paged: EventStore) -> None:
-    expected = []
+    expected: list[Position] = []
     for number in range(12):
         for run in ("a", "b", f"c{number}"):
             expected += (await paged.append(run, notes(1 + number % 3))).positions

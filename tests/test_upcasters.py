@@ -63,7 +63,7 @@ async def test_what_is_stored_stays_as_it_was(
 
 @pytest.mark.parametrize("kind", [EventStore, SyncEventStore])
 def test_a_missing_step_is_found_when_the_store_is_opened(
-    kind: type[EventStore] | type[SyncEventStore], server: AnyServer
+    kind: type[EventStore | SyncEventStore], server: AnyServer
 ) -> None:
     upcasters = Upcasters()
     upcasters.register("order.placed", 1)(dict)

@@ -1,0 +1,69 @@
+"""The example service does its work, and ends in good order when it is told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from samples import ended, notes
+from servers import Server
+
+from eventstore import SyncEventStore
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def service(url: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", str(PROJECT / "examples" / "service.py")],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "RUNSTORE_REDIS_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_the_service_tells_the_ends_and_stops_when_told(
+    launch: Callable[..., Server], how: signal.Signals
+) -> None:
+    server = launch("valkey")
+    with SyncEventStore.open(server.url) as store, service(server.url) as process:
+        assert process.stdout
+        assert process.stderr
+        # given ends from before and after its start
+        for run_id, kind in (("first", "run.completed"), ("second", "run.failed")):
+            store.append(run_id, [*notes(3), ended(kind)])
+            assert process.stdout.readline().startswith(f"{run_id}: {kind}")
+        # when
+        process.send_signal(how)
+        # then
+        assert process.wait(timeout=20) == 0
+        assert process.stdout.read() == "told 2\n"
+        assert process.stderr.read() == ""
+        assert server.admin.zcard("runs:members:teller") == 0
+
+
+def test_a_killed_service_goes_on_at_its_next_start(launch: Callable[..., Server]) -> None:
+    server = launch("valkey")
+    with SyncEventStore.open(server.url) as store:
+        for run_id in ("first", "second"):
+            store.append(run_id, ended())
+            with service(server.url) as process:
+                assert process.stdout
+                assert process.stdout.readline().startswith(f"{run_id}: run.completed")
+                # By its order of work, what a later event saw acknowledged is behind it.
+                store.append(f"after-{run_id}", ended())
+                assert process.stdout.readline().startswith(f"after-{run_id}: run.completed")
