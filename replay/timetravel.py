@@ -24,18 +24,17 @@ def state_at(operations: Operations, run_id: str, at: At) -> Plan[RunState]:
     if at is None:
         return fold((yield from operations.load(run_id)))
     check_count("version", at, least=0)
-    head = yield from operations.head(run_id)
-    if at > head.version:
+    reader = operations.reader(run_id, limit=max(at, 1))
+    events: list[RecordedEvent] = []
+    while not reader.done:
+        events += yield from reader.next_page()
+    if at > len(events):
         raise InvalidArgument(
-            f"run {run_id!r} has {head.version} versions, there is no version {at}",
+            f"run {run_id!r} has {len(events)} versions, there is no version {at}",
             run_id=run_id,
             version=at,
         )
-    reader = operations.reader(run_id, limit=max(at, 1))
-    events = []
-    while len(events) < at:
-        events += yield from reader.next_page()
-    return _at_version(run_id, events)
+    return _at_version(run_id, events[:at])
 
 
 def _at_version(run_id: str, events: list[RecordedEvent]) -> RunState:

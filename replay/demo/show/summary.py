@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -100,7 +102,9 @@ def _checks(facts: Facts) -> list[Text]:
 def _next(facts: Facts, placed: Placed) -> dict[str, str]:
     folder = Path(facts.folder)
     where = "" if folder == Path(".runstore") else f" --folder {shlex.quote(str(folder))}"
-    program = f"env -u {URL_VARIABLE} runstore" if URL_VARIABLE in os.environ else "runstore"
+    program = _command_name()
+    if URL_VARIABLE in os.environ:
+        program = f"env -u {URL_VARIABLE} {program}"
     parked = [run_id for run_id, order in placed.items() if order.story is orders.PARKED]
     commands = {"runs list": "every run, and how it stands"}
     for run_id in [*chosen(facts, placed)][:1]:
@@ -108,3 +112,12 @@ def _next(facts: Facts, placed: Placed) -> dict[str, str]:
     for run_id in parked[:1]:
         commands[f"resume {run_id}"] = "its context is back; the next demo goes on with it"
     return {f"{program} {command}{where}": why for command, why in commands.items()}
+
+
+def _command_name() -> str:
+    """Give what a reader can type: a virtual environment need not be on the path."""
+    called = Path(sys.argv[0])
+    if called.name != "runstore" or shutil.which("runstore"):
+        return "runstore"
+    here = Path.cwd()
+    return shlex.quote(str(called.relative_to(here) if called.is_relative_to(here) else called))
