@@ -298,6 +298,8 @@ class ImportFailed(RunStoreError):
 class WaitTimeout(RunStoreError, TimeoutError):
     """What was waited for did not come within ``timeout_s`` seconds."""
 
+    timeout_s: float
+
     def __init__(self, what: str, timeout_s: float) -> None:
         super().__init__(f"{what} did not come within {timeout_s:g} s", timeout_s=timeout_s)
 

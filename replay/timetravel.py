@@ -19,8 +19,8 @@ def state_at(operations: Operations, run_id: str, at: At) -> Plan[RunState]:
     if isinstance(at, datetime):
         if at.tzinfo is None:
             raise InvalidArgument("a time needs its zone: use datetime.now(UTC), or add +00:00")
-        events = yield from operations.load(run_id)
-        return _at_version(run_id, list(takewhile(lambda e: e.occurred_at <= at, events)))
+        known = yield from operations.load(run_id)
+        return _at_version(run_id, list(takewhile(lambda e: e.occurred_at <= at, known)))
     if at is None:
         return fold((yield from operations.load(run_id)))
     check_count("version", at, least=0)
