@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from replay.control import RunControl, SyncRunControl
     from replay.decision import Decision, decide
     from replay.pausing import Paused
-    from replay.restorer import RestoreCounts, Restorer, SyncRestorer
+    from replay.restore_counts import RestoreCounts
+    from replay.restorer import Restorer, SyncRestorer
     from replay.timetravel import SyncTimeTravel, TimeTravel
 
 _HOMES = {
     "Decision": "decision",
     "Paused": "pausing",
-    "RestoreCounts": "restorer",
+    "RestoreCounts": "restore_counts",
     "Restorer": "restorer",
     "RunContext": "context",
     "RunControl": "control",

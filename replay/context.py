@@ -40,7 +40,7 @@ class RunContext:
             pause_id=pause.pause_id,
             cause=outcome.cause,
             actor=outcome.actor,
-            state=state.state,
+            state=pause.state,
             resume_at=pause.resume_at,
             node_id=pause.node_id,
             input=state.input,

@@ -61,6 +61,8 @@ class RunControl:
         After the window the context is restored from the checkpoint. Of all that try, one
         wins: the others get ``AlreadyResumed``. Raises ``PauseNotFound`` where no pause, or
         none but several, could be meant; ``RunClosed``; ``RunNotFound``; as ``append`` does.
+        After ``OutcomeUnknown`` call it again: an ``AlreadyResumed`` that names your own
+        ``actor`` says that you had won, and ``TimeTravel.state_at`` has the state.
         """
         operations = self._store.operations
         return await self._store.perform(

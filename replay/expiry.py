@@ -105,6 +105,8 @@ def _hand_over_again(operations: Operations, due: DueTimer) -> Plan[Effect]:
         yield from operations.settle(due)
         return None
     pause = fold(events[: outcome.version - 1]).pauses[due.timer.ref]
+    for event in events[outcome.version - 1 :]:
+        pause.state = {**pause.state, **event.data.get("patch", {})}
     return Handover(RunContext.after(state, pause), due)
 
 

@@ -26,7 +26,7 @@ from eventstore.plan import Plan
 from eventstore.timers import TimerChange
 from projections.state import PauseState, RunState, fold
 from replay.context import RunContext
-from replay.decision import restore_events
+from replay.decision import EXPIRED, restore_events
 
 MAX_CONFLICTS = 100
 """How often a change is decided anew because somebody else appended, before it gives up."""
@@ -87,6 +87,8 @@ def resume(
     actor: str | None,
 ) -> Plan[RunContext]:
     """End a pause: exactly one of all that try wins, and the others learn who did."""
+    if cause == EXPIRED:
+        raise InvalidArgument(f"the cause {EXPIRED!r} is for restorers, when a window has ended")
     data: dict[str, Any] = {"cause": cause, "patch": {} if patch is None else patch}
     if actor is not None:
         data["actor"] = actor

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from eventstore import EventStore, InvalidArgument, SyncEventStore
+from eventstore import EventStore, InvalidArgument, StoreUnavailable, SyncEventStore
 from eventstore.clock import monotonic, to_ms
 from eventstore.commands import server_time
 from eventstore.operations import Operations
@@ -19,6 +19,7 @@ from eventstore.timers import DueTimer
 from replay.context import RunContext
 from replay.decision import Decision
 from replay.expiry import Effect, Handover, take_effect
+from replay.restore_counts import RestoreCounts
 
 DEFAULT_LEASE_MS = 30_000
 DEFAULT_HANDOVER_MS = 60_000
@@ -28,42 +29,6 @@ DEFAULT_CONCURRENCY = 16
 
 COMES_AGAIN = "the %s timer of run %r could not be dealt with, it comes again"
 logger = logging.getLogger("runstore.restorer")
-
-
-@dataclass(slots=True)
-class RestoreCounts:
-    """What restorers did: ``due`` timers taken, and what became of them.
-
-    ``conflicts`` counts timers whose pause somebody else had ended first; ``handovers_failed``
-    the workers' callbacks that raised (their runs are handed over again); ``errors`` the timers
-    that could not be dealt with (they are due again when their lease ends).
-    """
-
-    due: int = 0
-    restored: int = 0
-    parked: int = 0
-    failed: int = 0
-    aborted: int = 0
-    conflicts: int = 0
-    handovers_failed: int = 0
-    errors: int = 0
-
-    def count(self, effect: Effect) -> None:
-        """Count what a timer led to."""
-        names = {
-            Decision.PARK: "parked",
-            Decision.FAIL: "failed",
-            Decision.ABORT: "aborted",
-            None: "conflicts",
-        }
-        name = "restored" if isinstance(effect, Handover) else names.get(effect)
-        if name:
-            setattr(self, name, getattr(self, name) + 1)
-
-    def add(self, other: RestoreCounts) -> None:
-        """Add the counts of another round."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +125,17 @@ class Restorer:
         return True
 
     async def run(self) -> None:
-        """Go on until ``stop``; looks for due timers every ``idle_ms``."""
+        """Go on until ``stop``; looks for due timers every ``idle_ms``.
+
+        A store that cannot be reached is asked again, for ever.
+        """
         while not self._stop.is_set():
-            if not (await self.run_once()).due:
-                await _until(self._stop, self._idle_ms / 1000)
+            try:
+                if (await self.run_once()).due:
+                    continue
+            except StoreUnavailable as error:
+                logger.warning("%s; trying again", error)
+            await _until(self._stop, self._idle_ms / 1000)
 
     def stop(self) -> None:
         """Let ``run`` return after the round under way."""
@@ -222,10 +194,17 @@ class SyncRestorer:
         return True
 
     def run(self) -> None:
-        """Go on until ``stop``; looks for due timers every ``idle_ms``."""
+        """Go on until ``stop``; looks for due timers every ``idle_ms``.
+
+        A store that cannot be reached is asked again, for ever.
+        """
         while not self._stop.is_set():
-            if not self.run_once().due:
-                self._stop.wait(self._idle_ms / 1000)
+            try:
+                if self.run_once().due:
+                    continue
+            except StoreUnavailable as error:
+                logger.warning("%s; trying again", error)
+            self._stop.wait(self._idle_ms / 1000)
 
     def stop(self) -> None:
         """Let ``run`` return after the round under way."""

@@ -69,6 +69,16 @@ class CommandLine:
         """Run a command that must succeed with ``--json``; give the object it prints."""
         return json.loads(self.text(*arguments, "--json", **details))
 
+    def items(self, *arguments: object) -> list[Any]:
+        """Run a command that lists; give the items of all its pages."""
+        found, cursor = [], []
+        while True:
+            page = self.json(*arguments, "--limit", 1_000, *cursor)
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = ["--cursor", page["next_cursor"]]
+
     def lines(self, *arguments: object, **details: Any) -> list[Any]:
         """Run a command that must succeed and prints JSON lines."""
         return list(map(json.loads, self.text(*arguments, **details).splitlines()))

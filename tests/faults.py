@@ -83,14 +83,20 @@ class Python:
     def kill(self) -> list[str]:
         """End it with SIGKILL; give what it had printed and nobody read yet, whole lines only."""
         self._process.send_signal(signal.SIGKILL)
-        rest = self._process.communicate()[0]
+        rest = self._rest()
         return rest[: rest.rfind("\n") + 1].splitlines()
 
     def finish(self, within_s: float = 60) -> list[str]:
-        """Wait for its good end; give the lines that nobody read yet."""
-        rest = self._process.communicate(timeout=within_s)[0]
-        assert self._process.returncode == 0, f"the process ended with {self._process.returncode}"
+        """Wait for its good end after its last word; give the lines that nobody read yet."""
+        rest = self._rest()
+        code = self._process.wait(within_s)
+        assert code == 0, f"the process ended with {code}"
         return rest.splitlines()
+
+    def _rest(self) -> str:
+        # Not communicate(): it would not see what line() has buffered.
+        assert self._process.stdout is not None
+        return self._process.stdout.read()
 
 
 def run_python(

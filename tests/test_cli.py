@@ -304,7 +304,7 @@ def test_a_broken_line_is_named_and_what_came_before_is_kept(cli: CommandLine) -
 
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == (
-        "1 events from before that line are stored\n"
+        "events stored from before that line: 1\n"
         "Error: line 2: invalid event: unknown fields 'kind'\n"
     )
     assert skipped.returncode == 0

@@ -80,14 +80,35 @@ async def test_a_replica_that_sleeps_confirms_nothing(
             await store.append("run", noted())
         with pytest.raises(NotDurable):
             await store.append("run", noted("keyed"), idempotency_key="k")
-        with pytest.raises(NotDurable):
-            await store.append("run", noted("keyed"), idempotency_key="k")
         with pytest.raises(WrongExpectedVersion):
             await store.append("run", noted(), expected=0)
 
         replica.resume()
         again = await store.append("run", noted("keyed"), idempotency_key="k")
         assert (again.last_version, again.deduplicated) == (3, True)
+
+
+async def test_a_repeated_append_is_confirmed_as_the_first_was(
+    open_any: Opener, primary: Server, replica: Server, namespace: str
+) -> None:
+    """A server has nothing to wait for on a line that wrote nothing: the repeat must write."""
+    options = {"namespace": namespace, "durability": "replicas:1", "settings": BRIEF}
+    async with open_any(primary.url, **options) as store:
+        await store.append("run", noted(), append_id="a", idempotency_key="k")
+        replica.pause()
+        with pytest.raises(NotDurable):
+            await store.append("run", noted("more"), append_id="b", idempotency_key="l")
+
+    for again in ({"append_id": "b"}, {"idempotency_key": "l"}):
+        async with open_any(primary.url, **options) as store:
+            with pytest.raises(NotDurable):
+                await store.append("run", noted("more"), **again)
+
+    replica.resume()
+    async with open_any(primary.url, **options) as store:
+        for again in ({"append_id": "b"}, {"idempotency_key": "l"}):
+            result = await store.append("run", noted("more"), **again)
+            assert (result.last_version, result.deduplicated) == (2, True)
 
 
 async def test_a_script_that_had_to_be_loaded_again_is_confirmed_all_the_same(

@@ -59,20 +59,26 @@ asyncio.run(main())
 class Course:
     """Members that serve a group, and what befalls them and their server."""
 
-    def __init__(self, seed: int, server: Server, namespace: str, notebook: Notebook) -> None:
+    def __init__(
+        self, seed: int, server: Server, namespace: str, notebook: Notebook, *, new_names: bool
+    ) -> None:
         self.chance = random.Random(seed)
+        self._new_names = new_names
+        self._started = 0
         self._server = server
         self._namespace = namespace
         self.notebook = notebook
         self._members: dict[str, Python] = {}
 
     def serve(self, name: str) -> None:
-        """Start a member; one of that name, if there is any, is killed first."""
+        """Start a member; the one in its place, if there is any, is killed first."""
         if name in self._members:
             self._members.pop(name).kill()
         seed = self.chance.randrange(10**6)
+        self._started += 1
+        called = f"{name}-{self._started}" if self._new_names else name
         self._members[name] = Python(
-            MEMBER, self._server.url, self._namespace, name, self.notebook.path, seed
+            MEMBER, self._server.url, self._namespace, called, self.notebook.path, seed
         )
 
     def serve_again(self) -> None:
@@ -140,7 +146,7 @@ async def test_every_event_is_handled_whoever_dies(
     launch: Callable[..., Server], namespace: str, tmp_path: Path, seed: int
 ) -> None:
     server = launch(["valkey", "redis6", "redis7"][seed % 3])
-    course = Course(seed, server, namespace, Notebook(tmp_path / "handled"))
+    course = Course(seed, server, namespace, Notebook(tmp_path / "handled"), new_names=True)
     try:
         async with EventStore.open(server.url, namespace=namespace, partitions=PARTITIONS) as store:
             await go_through(course, store, server, ["a", "b", "c"])
@@ -153,7 +159,7 @@ async def test_one_member_handles_each_run_in_order_however_often_it_dies(
     launch: Callable[..., Server], namespace: str, tmp_path: Path, seed: int
 ) -> None:
     server = launch(["valkey", "redis6", "redis7"][seed % 3])
-    course = Course(seed, server, namespace, Notebook(tmp_path / "handled"))
+    course = Course(seed, server, namespace, Notebook(tmp_path / "handled"), new_names=False)
     try:
         async with EventStore.open(server.url, namespace=namespace, partitions=PARTITIONS) as store:
             await go_through(course, store, server, ["a"])

@@ -22,6 +22,7 @@ from replaying import (
 )
 
 from eventstore import (
+    InvalidArgument,
     NewEvent,
     PauseNotFound,
     WrongExpectedVersion,
@@ -168,6 +169,26 @@ async def test_several_open_pauses_are_told_apart_by_their_ids(
     assert (await resume("run")).resume_at == "C"
     state = await travel(any_store).state_at("run")
     assert (state.status, state.state) == ("running", {"step": 1, "by": "b"})
+
+
+async def test_branches_that_wait_side_by_side_go_on_from_their_own_checkpoints(
+    any_store: Any,
+) -> None:
+    # given two branches that wait, each with a state of its own, and a patch for the run
+    await pause(any_store, "run", pause_id="a", state={"branch": "a"}, window=HOUR)
+    await pause(any_store, "run", pause_id="b", state={"branch": "b"}, window=0, expected=None)
+    await any_store.append("run", NewEvent("run.patched", {"patch": {"late": 1}}))
+    # when they are resumed / then each has its checkpoint and all later patches
+    first = await control(any_store).resume("run", {"by": "ann"}, pause_id="a")
+    second = await control(any_store).resume("run", pause_id="b")
+    assert first.state == {"branch": "a", "late": 1, "by": "ann"}
+    assert second.state == {"branch": "b", "late": 1, "by": "ann"}
+
+
+async def test_only_restorers_say_that_a_window_expired(any_store: Any) -> None:
+    await pause(any_store, "run", window=HOUR)
+    with pytest.raises(InvalidArgument):
+        await control(any_store).resume("run", cause="window_expired")
 
 
 async def test_a_pause_id_may_be_used_again_once_it_is_over(any_store: Any) -> None:

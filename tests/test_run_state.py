@@ -9,8 +9,9 @@ import pytest
 from histories import EPOCH, record
 
 from eventstore.clock import to_ms
-from eventstore.errors import HistoryGap, InvalidArgument
+from eventstore.errors import HistoryGap, InvalidArgument, InvalidEvent
 from eventstore.events import PAYLOADS, NewEvent
+from eventstore.events.payloads import MAX_ATTEMPT
 from projections import CallState, NodeState, PauseOutcome, RunState, fold
 from projections.state.transitions import TRANSITIONS
 
@@ -257,10 +258,12 @@ def test_an_attempt_that_is_given_counts() -> None:
     assert after(("node.started", {"node_id": "n", "attempt": 5})).nodes["n"].attempts == 5
 
 
-def test_no_number_of_attempts_is_too_large_to_be_kept() -> None:
-    run = after(("node.started", {"node_id": "n", "attempt": 2**64 - 1}), NODE)
-    assert run.nodes["n"].attempts == 2**63 - 1
+def test_the_largest_number_of_attempts_is_kept_and_a_larger_one_refused() -> None:
+    run = after(("node.started", {"node_id": "n", "attempt": MAX_ATTEMPT}), NODE)
+    assert run.nodes["n"].attempts == MAX_ATTEMPT + 1
     assert RunState.from_json(run.to_json()) == run
+    with pytest.raises(InvalidEvent):
+        NewEvent("node.started", {"node_id": "n", "attempt": MAX_ATTEMPT + 1})
 
 
 def test_unknown_types_count_and_change_nothing_else() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 class PauseState:
     """An open pause. Its window counts from ``paused_ms``, when the run paused.
 
-    ``version`` is that of the ``run.paused`` event, and so of its checkpoint; ``expires_ms`` is
-    None for a window without end; ``restored_version`` is that of the latest ``run.restored``.
-    Times are milliseconds since 1970.
+    ``version`` is that of the ``run.paused`` event, and so of its checkpoint. ``state`` is that
+    checkpoint with all later patches: what this pause goes on from, also where others are open
+    beside it. ``expires_ms`` is None for a window without end; ``restored_version`` is that of
+    the latest ``run.restored``. Times are milliseconds since 1970.
     """
 
     pause_id: str

@@ -18,7 +18,6 @@ from projections.state.pause_state import PauseOutcome, PauseState
 if TYPE_CHECKING:
     from projections.state.run_state import RunState, RunStatus
 
-_MOST = 2**63 - 1  # the largest number that SQLite holds
 Transition = Callable[["RunState", RecordedEvent, int], None]
 
 
@@ -82,10 +81,16 @@ def _paused(run: RunState, event: RecordedEvent, at_ms: int) -> None:
         expires_ms=None if window_ms is None else at_ms + window_ms,
     )
     run.status = "paused"
-    _checkpoint_saved(run, event, at_ms)
+    _checkpoint(run, event)
 
 
 def _checkpoint_saved(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    _checkpoint(run, event)
+    for pause in run.pauses.values():
+        pause.state = run.state
+
+
+def _checkpoint(run: RunState, event: RecordedEvent) -> None:
     run.state = event.data["state"]
     run.resume_at = event.data.get("resume_at")
     run.checkpoint_version = event.version
@@ -110,8 +115,8 @@ def _resumed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     if not pause:
         return
     run.paused_total_ms += waited_ms(pause, at_ms)
-    _close_pause(run, pause.pause_id, data["cause"], event, at_ms)
     _merge(run, data.get("patch"))
+    _close_pause(run, pause.pause_id, data["cause"], event, at_ms)
     consumed = data.get("consumed")
     if consumed:
         run.signals = [signal for signal in run.signals if signal.event_id not in consumed]
@@ -141,9 +146,14 @@ def _patched(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
 
 
 def _merge(run: RunState, patch: dict[str, Any] | None) -> None:
-    """Replace top-level keys of the state by the patch's; the old dictionary stays as it was."""
+    """Replace top-level keys of the state by the patch's; the old dictionary stays as it was.
+
+    Each open pause goes on from its own checkpoint, so its state is patched as well.
+    """
     if patch:
         run.state = {**run.state, **patch}
+        for pause in run.pauses.values():
+            pause.state = {**pause.state, **patch}
 
 
 def _signal_received(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
@@ -178,7 +188,7 @@ def _node_started(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     node = _node(run, event, at_ms)
     node.begin("running")
     node.started_ms = at_ms
-    node.attempts = min(event.data.get("attempt") or node.attempts + 1, _MOST)
+    node.attempts = event.data.get("attempt") or node.attempts + 1
 
 
 def _node_completed(run: RunState, event: RecordedEvent, at_ms: int) -> None:

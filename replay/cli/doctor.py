@@ -30,8 +30,9 @@ def doctor(context: click.Context, session: Session) -> None:
         context.exit(found.exit_code)
     click.echo(f"runstore {installed_version()}")
     for title in ("server", "store", "database"):
-        click.echo()
-        _print_facts(title, getattr(found, title))
+        if getattr(found, title):
+            click.echo()
+            _print_facts(title, getattr(found, title))
     click.echo()
     for label, findings in (
         ("wrong", found.wrong),

@@ -51,7 +51,7 @@ def import_(session: Session, file: str, *, skip_bad: bool) -> None:
             report = importer.run(sys.stdin.buffer if file == "-" else file)
         except ImportFailed:
             stored = importer.report.written + importer.report.already_there
-            note(f"{stored:,} events from before that line are stored")
+            note(f"events stored from before that line: {stored:,}")
             raise
     bad.note_rest()
     _print(session, report)
@@ -81,7 +81,7 @@ def _print(session: Session, report: ImportReport) -> None:
     click.echo(
         f"{report.written:,} events written, {report.already_there:,} already there, "
         f"{report.runs:,} runs, {report.bad:,} bad lines; {report.seconds:.1f} s, "
-        f"{report.events_per_second:,.0f} events/s, {waiting:.0%} of it waiting for the server"
+        f"{waiting:.0%} of them waiting for the server; {report.events_per_second:,.0f} events/s"
     )
     if report.written:
         note("to see them: runstore project run --to-end, then runstore stats")
