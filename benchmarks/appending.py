@@ -44,10 +44,12 @@ def _many_a_call(ground: Ground, stores: Stores, size: int) -> Contest:
             Contender("blocking, append_many", lambda: _together(store, groups), target=0.8),
             Contender(f"blocking, {THREADS} threads", lambda: _threads(store, groups)),
             Contender("blocking, 1 caller, events built", lambda: _building(store, groups)),
-            Contender("asyncio, 1 task", lambda: stores.run(_tasks(stores.asyncio, groups, 1))),
+            Contender(
+                "asyncio, 1 task", lambda: stores.run(_tasks(stores.asynchronous, groups, 1))
+            ),
             Contender(
                 f"asyncio, {TASKS} tasks",
-                lambda: stores.run(_tasks(stores.asyncio, groups, TASKS)),
+                lambda: stores.run(_tasks(stores.asynchronous, groups, TASKS)),
                 target=0.8,
             ),
             Contender(
@@ -71,7 +73,9 @@ def _one_a_call(ground: Ground, stores: Stores) -> Contest:
             Contender("blocking, 1 caller", lambda: _one_caller(store, groups)),
             Contender("blocking, append_many", lambda: _together(store, groups)),
             Contender(f"blocking, {THREADS} threads", lambda: _threads(store, groups)),
-            Contender("asyncio, 1 task", lambda: stores.run(_tasks(stores.asyncio, groups, 1))),
+            Contender(
+                "asyncio, 1 task", lambda: stores.run(_tasks(stores.asynchronous, groups, 1))
+            ),
             Contender("(floor a)", lambda: floors.xadd_pipelined(client, encoded)),
         ],
     )

@@ -45,7 +45,7 @@ def contests(ground: Ground) -> Iterator[Contest]:
 def _consume(ground: Ground, stores: Stores, handler: Handler) -> int:
     async def consume() -> int:
         name = ground.new_name("group")
-        return await ConsumerGroup(stores.asyncio, name, handler, create=True).run_to_end()
+        return await ConsumerGroup(stores.asynchronous, name, handler, create=True).run_to_end()
 
     return stores.run(consume())
 

@@ -58,7 +58,7 @@ def _contest(ground: Ground, stores: Stores, tasks: int) -> Contest:
         [
             Contender(
                 "asyncio",
-                lambda: stores.run(_append(stores.asyncio, events, tasks)),
+                lambda: stores.run(_append(stores.asynchronous, events, tasks)),
                 target=5 if tasks == 1_000 else None,
             )
         ],
@@ -85,7 +85,7 @@ async def _one_call_a_task(
     async def append(run_id: str, event: NewEvent) -> None:
         prepared = prepare(Append(run_id, event, ANY), settings)
         command = append_batch(keys, keys.partition_of(run_id), [(prepared, False)])
-        command.decode(await client.execute_command("EVALSHA", digest, *command.words))
+        command.decode(await client.evalsha(digest, *command.words))
 
     run_ids = samples.run_ids(len(events))
     for start in range(0, len(events), tasks):

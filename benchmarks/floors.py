@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import redis
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from eventstore.keys import Keys
+
+Client = Any
+"""A redis-py client; its types tell of all shapes that a reply can have, so of none."""
 
 PIPELINE_CALLS = 50
 """Calls that floor a sends together."""
@@ -23,7 +25,7 @@ XADD_PIPELINED = f"a: XADD, pipelines of {PIPELINE_CALLS}"
 XADD_EACH = "b: XADD, one a round trip"
 
 
-def xadd_pipelined(client: redis.Redis, encoded: Sequence[bytes]) -> int:
+def xadd_pipelined(client: Client, encoded: Sequence[bytes]) -> int:
     """Floor a: raw XADD to one stream in pipelines, without transactions."""
     for start in range(0, len(encoded), PIPELINE_CALLS):
         pipeline = client.pipeline(transaction=False)
@@ -43,7 +45,7 @@ async def xadd_pipelined_async(client: Redis, encoded: Sequence[bytes]) -> int:
     return len(encoded)
 
 
-def xadd_each(client: redis.Redis, encoded: Sequence[bytes]) -> int:
+def xadd_each(client: Client, encoded: Sequence[bytes]) -> int:
     """Floor b: raw XADD, one a round trip."""
     for event in encoded:
         client.xadd(STREAM, {"e": event})
@@ -66,15 +68,15 @@ def wide_client(url: str, connections: int, name: str | None = None) -> Redis:
     return Redis.from_pool(pool)
 
 
-def read_runs(client: redis.Redis, keys: Sequence[str]) -> int:
+def read_runs(client: Client, keys: Sequence[str]) -> int:
     """Floor d: XRANGE of each run stream, and orjson."""
     for key in keys:
-        for _, fields in client.xrange(key):  # type: ignore[union-attr]
+        for _, fields in client.xrange(key):
             orjson.loads(fields[b"e"])
     return len(keys)
 
 
-def project(client: redis.Redis, keys: Keys, path: Path, batch_events: int) -> int:
+def project(client: Client, keys: Keys, path: Path, batch_events: int) -> int:
     """Read the whole log, load the JSON, and insert one row an event, in equal batches."""
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode = WAL")
@@ -100,31 +102,31 @@ def _row(fields: dict[bytes, bytes]) -> tuple[Any, ...]:
 
 
 def _log_batches(
-    client: redis.Redis, keys: Keys, batch_events: int
+    client: Client, keys: Keys, batch_events: int
 ) -> Iterable[list[dict[bytes, bytes]]]:
     """Read all partitions together, about as many events at a time as a projector takes."""
     after: dict[Any, Any] = {keys.log(p).encode(): "0-0" for p in range(keys.partitions)}
     each = -(-batch_events // keys.partitions)
     while reply := client.xread(after, count=each):
         batch = []
-        for key, entries in reply:  # type: ignore[union-attr]
+        for key, entries in reply:
             after[key] = entries[-1][0]
             batch += [fields for _, fields in entries]
         yield batch
 
 
-def create_group(client: redis.Redis, keys: Keys, group: str) -> None:
+def create_group(client: Client, keys: Keys, group: str) -> None:
     """Make a group on every partition's log."""
     for partition in range(keys.partitions):
         client.xgroup_create(keys.log(partition), group, id="0")
 
 
-def consume(client: redis.Redis, keys: Keys, group: str) -> int:
+def consume(client: Client, keys: Keys, group: str) -> int:
     """Floor e: XREADGROUP over all partitions, orjson, and one XACK for each page."""
     streams: dict[Any, Any] = {keys.log(p): ">" for p in range(keys.partitions)}
     done = 0
     while reply := client.xreadgroup(group, "floor", streams, count=GROUP_PAGE):
-        for key, entries in reply:  # type: ignore[union-attr]
+        for key, entries in reply:
             for _, fields in entries:
                 orjson.loads(fields[b"e"])
             client.xack(key, group, *(entry_id for entry_id, _ in entries))

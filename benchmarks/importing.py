@@ -23,8 +23,8 @@ from projections.projector import DEFAULT_BATCH_EVENTS
 from replay.importing import Importer
 
 PARTITIONS = 16
-RUNS = 7_500
-"""Runs of the file that is made where none is given: some 87,000 events."""
+RUNS = 2_000
+"""Runs of the file that is made where none is given: some 23,000 events."""
 
 
 def contests(ground: Ground) -> Iterator[Contest]:

@@ -32,11 +32,12 @@ def contests(ground: Ground) -> Iterator[Contest]:
                 Contender("blocking, load", lambda: _load(store, run_ids), target=0.5),
                 Contender("blocking, load and fold", lambda: _load_and_fold(store, run_ids)),
                 Contender(
-                    "asyncio, load, 1 task", lambda: stores.run(_tasks(stores.asyncio, run_ids, 1))
+                    "asyncio, load, 1 task",
+                    lambda: stores.run(_tasks(stores.asynchronous, run_ids, 1)),
                 ),
                 Contender(
                     f"asyncio, load, {TASKS} tasks",
-                    lambda: stores.run(_tasks(stores.asyncio, run_ids, TASKS)),
+                    lambda: stores.run(_tasks(stores.asynchronous, run_ids, TASKS)),
                 ),
             ],
         )

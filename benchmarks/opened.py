@@ -21,7 +21,7 @@ class Stores:
 
     namespace: str
     blocking: SyncEventStore
-    asyncio: EventStore
+    asynchronous: EventStore
     runner: asyncio.Runner
 
     @property

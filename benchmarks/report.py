@@ -7,7 +7,7 @@ from itertools import groupby
 
 from benchmarks.harness import Figure
 
-_HEADS = ("", "a second", "floor", "ratio", "min–max", "target", "client µs", "server µs")
+_HEADS = ("", "a second", "floor", "ratio", "range", "target", "client µs", "server µs")
 
 
 def table(figures: Sequence[Figure]) -> Iterable[str]:
@@ -29,7 +29,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         f"{figure.rate:,.0f}",
         f"{figure.floor_rate:,.0f}",
         f"{figure.ratio:.2f}",
-        f"{min(figure.ratios):.2f}–{max(figure.ratios):.2f}",
+        f"{min(figure.ratios):.2f}-{max(figure.ratios):.2f}",
         target if figure.is_met else f"{target} missed",
         f"{figure.client_us:,.1f}",
         f"{figure.server_us:,.1f}",

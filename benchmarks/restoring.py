@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
-import orjson
-import redis
-
 from benchmarks import floors, samples
 from benchmarks.ground import Ground
 from benchmarks.harness import Contender, Contest
@@ -75,7 +72,7 @@ def _crowd(ground: Ground, stores: Stores) -> Contest:
     runs = _Runs(stores, max(TASKS, ground.scaled(600)))
     client = floors.wide_client(ground.url, TASKS)
     encoded = [event.encoded for event in samples.events(len(runs.ids))]
-    control = RunControl(stores.asyncio)
+    control = RunControl(stores.asynchronous)
 
     async def pause_and_resume(part: Sequence[str]) -> None:
         for run_id in part:
@@ -132,7 +129,7 @@ def _windows(ground: Ground, stores: Stores) -> Contest:
         return amount
 
     async def side_by_side() -> int:
-        restorer = Restorer(stores.asyncio, _take)
+        restorer = Restorer(stores.asynchronous, _take)
         while (await restorer.run_once(LIMIT_RUNS)).due:
             pass
         assert restorer.counts.restored == amount
@@ -159,7 +156,7 @@ def _take(_context: RunContext) -> None:
     """Be the worker that takes a restored run."""
 
 
-def _prepare_plainly(client: redis.Redis, amount: int, encoded: Sequence[bytes]) -> None:
+def _prepare_plainly(client: floors.Client, amount: int, encoded: Sequence[bytes]) -> None:
     pipeline = client.pipeline(transaction=False)
     for number in range(amount):
         key = f"{FLOOR_NAME}-{number}"
@@ -170,13 +167,13 @@ def _prepare_plainly(client: redis.Redis, amount: int, encoded: Sequence[bytes])
     pipeline.execute()
 
 
-def _restore_plainly(client: redis.Redis, amount: int) -> int:
+def _restore_plainly(client: floors.Client, amount: int) -> int:
     """Find what is due, read each run, and write three events in one script."""
     script = client.script_load(FLOOR_SCRIPT)
     encoded = [event.encoded for event in samples.events(3)]
     due = f"{FLOOR_NAME}-due"
     while found := client.zrangebyscore(due, 0, amount, start=0, num=LIMIT_RUNS):
-        for key in found:  # type: ignore[union-attr]
+        for key in found:
             floors.read_runs(client, [key])
             client.evalsha(script, 2, key, due, *encoded)
     return amount

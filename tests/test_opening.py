@@ -28,7 +28,7 @@ from eventstore import (
 from eventstore.transport.requirements import check_server
 
 HASTY = Settings(append_timeout_ms=400, connect_timeout_ms=200, reply_timeout_ms=200)
-ONE = pytest.mark.parametrize("own_server", ["redis7"], indirect=True)
+ONE = pytest.mark.parametrize("own_server", ["valkey"], indirect=True)
 SECRETS = ["s3cr3t-pass", "s3cr3t%2Fp", "s3?cr3t", "s3#cr3t", "s3@cr3t"]
 
 
@@ -161,7 +161,7 @@ async def test_a_wrong_password_is_told_and_never_shown(
     secret: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server = launch("redis7", tcp=True, options={"requirepass": "right"})
+    server = launch("valkey", tcp=True, options={"requirepass": "right"})
     caplog.set_level(logging.DEBUG)
     for user in ("", "somebody"):
         url = f"redis://{user}:{secret}@127.0.0.1:{server.port}"
@@ -176,7 +176,7 @@ async def test_a_wrong_password_is_told_and_never_shown(
 
 
 async def test_a_missing_password_is_told(open_any: Opener, launch: Callable[..., Server]) -> None:
-    server = launch("redis7", tcp=True, options={"requirepass": "right"})
+    server = launch("valkey", tcp=True, options={"requirepass": "right"})
 
     with pytest.raises(ServerRefused, match="password"):
         async with open_any(f"redis://127.0.0.1:{server.port}"):
@@ -186,7 +186,7 @@ async def test_a_missing_password_is_told(open_any: Opener, launch: Callable[...
 async def test_the_right_password_opens_and_is_shown_nowhere(
     open_any: Opener, launch: Callable[..., Server], caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = launch("redis7", options={"requirepass": "s3cr3t"})
+    server = launch("valkey", options={"requirepass": "s3cr3t"})
     caplog.set_level(logging.DEBUG)
 
     async with open_any(server.url, settings=HASTY) as store:

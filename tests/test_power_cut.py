@@ -66,7 +66,7 @@ async def test_what_was_acknowledged_under_fsync_survives_a_power_cut(
     assert stored(powered.server) == acknowledged
 
 
-@pytest.mark.parametrize("wall", ["redis7"], indirect=True)
+@pytest.mark.parametrize("wall", ["valkey"], indirect=True)
 async def test_the_power_cut_of_these_tests_does_lose_what_was_not_synced(
     wall: Callable[[str], Wall],
 ) -> None:

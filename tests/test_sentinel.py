@@ -65,13 +65,16 @@ def _facts(reply: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
-@pytest.fixture
-def roles(launch: Launch) -> Iterator[tuple[Server, Server, Sentinel]]:
+@pytest.fixture(params=["valkey", "redis7"])
+def roles(
+    request: pytest.FixtureRequest, launch: Launch
+) -> Iterator[tuple[Server, Server, Sentinel]]:
     """Give a primary, its replica, and the sentinel that watches them."""
-    primary = launch("redis7", tcp=True)
-    replica = launch("redis7", tcp=True, options={"replicaof": f"127.0.0.1 {primary.port}"})
+    primary = launch(request.param, tcp=True)
+    options = {"replicaof": f"127.0.0.1 {primary.port}"}
+    replica = launch(request.param, tcp=True, options=options)
     eventually(lambda: replica.admin.info("replication")["master_link_status"] == "up", 20)
-    sentinel = Sentinel("redis7", tcp=True)
+    sentinel = Sentinel(request.param, tcp=True)
     try:
         sentinel.watch(primary)
         eventually(lambda: sentinel.replicas == 1, 20)

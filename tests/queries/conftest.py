@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from histories import interleaved, project, record
-from small_runs import RUNS
 
 from projections import Database, Pauses, Runs, Timeline, open_database
+from queries.small_runs import RUNS
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from histories import project, record
-from small_runs import HOUR_MS, at, paused, resumed
 
 from eventstore.events import NewEvent
 from projections import Pauses, open_database
+from queries.small_runs import HOUR_MS, at, paused, resumed
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from histories import project, record
-from small_runs import at, event
 
 from projections import Page, Pauses, Runs, Timeline, open_database
+from queries.small_runs import at, event
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from typing import Any
 
 import orjson
 import pytest
-from small_runs import at
 
 from eventstore.errors import InvalidArgument
 from projections import Page, Pauses, Runs, Timeline
 from projections.queries.pauses import ORDERS as PAUSE_ORDERS
 from projections.queries.runs import ORDERS
+from queries.small_runs import at
 
 SQL = "x' OR 1=1; DROP TABLE runs; --"
 

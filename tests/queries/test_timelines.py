@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from histories import project, record
-from small_runs import at, event
 
 from eventstore.events import PAYLOADS
 from projections import Span, Timeline, open_database
 from projections.queries.timeline import SOURCES
 from projections.timelines import SOURCES as SOURCE_OF_TYPE
+from queries.small_runs import at, event
 
 
 def test_a_runs_timeline_is_in_the_order_of_versions(timeline: Timeline) -> None:

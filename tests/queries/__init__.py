@@ -1,0 +1,1 @@
+"""The queries over the read side."""
