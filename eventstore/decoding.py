@@ -13,6 +13,7 @@ from eventstore.appends import AppendResult
 from eventstore.codec import append_prefix, crc_of
 from eventstore.errors import CorruptEvent
 from eventstore.events import NewEvent, Position, RecordedEvent, Upcasters
+from eventstore.events.recorded_event import record
 
 
 class Decoder:
@@ -83,7 +84,7 @@ class Decoder:
             ) from error
         if self._upcasters:
             data, schema_version = self._upcasters.lift(event_type, data, schema_version)
-        return RecordedEvent(
+        return record(
             event_id,
             event_type,
             run_id,

@@ -41,6 +41,5 @@ class Position(NamedTuple):
     @classmethod
     def at_entry(cls, partition: int, entry_id: bytes | str) -> Position:
         """Make a position from a stream entry id as Redis gives it."""
-        text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
-        ms, _, n = text.partition("-")
+        ms, n = entry_id.split(b"-" if isinstance(entry_id, bytes) else "-")  # type: ignore[arg-type]
         return cls(partition, int(ms), int(n))
