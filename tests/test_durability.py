@@ -16,7 +16,7 @@ from servers import OWN, Server
 from eventstore import AppendResult, NotDurable, ServerRefused, Settings, WrongExpectedVersion
 from eventstore.transport.durability import waits_for_disk
 
-BRIEF = Settings(durability_timeout_ms=200)
+BRIEF = Settings(durability_timeout_ms=100)
 
 
 @pytest.fixture(scope="module", params=OWN)
@@ -128,7 +128,7 @@ async def test_a_script_that_had_to_be_loaded_again_is_confirmed_all_the_same(
 async def test_confirmations_may_take_longer_than_replies(
     open_any: Opener, primary: Server, replica: Server, namespace: str
 ) -> None:
-    patient = Settings(durability_timeout_ms=800, reply_timeout_ms=300, append_timeout_ms=3000)
+    patient = Settings(durability_timeout_ms=500, reply_timeout_ms=150, append_timeout_ms=3000)
     async with open_any(
         primary.url, namespace=namespace, durability="replicas:1", settings=patient
     ) as store:
@@ -136,7 +136,7 @@ async def test_confirmations_may_take_longer_than_replies(
         with pytest.raises(NotDurable):
             await store.append("run", noted())
 
-        waking = threading.Timer(0.5, replica.resume)
+        waking = threading.Timer(0.3, replica.resume)
         waking.start()
         assert (await store.append("run", noted())).last_version == 2
         waking.join()

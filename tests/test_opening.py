@@ -27,7 +27,7 @@ from eventstore import (
 )
 from eventstore.transport.requirements import check_server
 
-HASTY = Settings(append_timeout_ms=400, connect_timeout_ms=200, reply_timeout_ms=200)
+HASTY = Settings(append_timeout_ms=200, connect_timeout_ms=200, reply_timeout_ms=200)
 ONE = pytest.mark.parametrize("own_server", ["valkey"], indirect=True)
 SECRETS = ["s3cr3t-pass", "s3cr3t%2Fp", "s3?cr3t", "s3#cr3t", "s3@cr3t"]
 
