@@ -1,9 +1,9 @@
-"""One event each from 100 and from 1,000 asyncio tasks at the same time."""
+"""One event each from 100 and from 1,000 asyncio tasks at the same time, each to its own run."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -12,14 +12,16 @@ from benchmarks import floors, samples
 from benchmarks.ground import Ground
 from benchmarks.harness import Contender, Contest
 from benchmarks.opened import Stores, opened
-from eventstore import ANY, Append, EventStore, NewEvent
+from eventstore import Append, NewEvent
 from eventstore.appends import prepare
 from eventstore.commands import append_batch, script_text
 from eventstore.keys import Keys
 from eventstore.settings import Settings
 
-CONNECTIONS = 100
-"""Connections of the floors: with 1,000 of them they are slower still."""
+FEW_CONNECTIONS = 50
+"""With so many the calls of single tasks go fastest; the tasks wait for a free one."""
+
+AppendOne = Callable[[str, NewEvent], Awaitable[Any]]
 
 
 def contests(ground: Ground) -> Iterator[Contest]:
@@ -31,15 +33,20 @@ def contests(ground: Ground) -> Iterator[Contest]:
 
 
 def _contest(ground: Ground, stores: Stores, tasks: int) -> Contest:
-    events = samples.events(max(tasks, ground.scaled(4_000)))
+    events = samples.events(tasks)
     encoded = [event.encoded for event in events]
-    name = ground.new_name("floor")
-    client = floors.wide_client(ground.url, CONNECTIONS, name)
+    run_ids = samples.run_ids(tasks)
+    name = ground.new_name("one-call-a-task")
+    wide = floors.wide_client(ground.url, tasks, name)
+    narrow = floors.wide_client(ground.url, FEW_CONNECTIONS)
+
+    def crowd(append: AppendOne) -> int:
+        return stores.run(_crowd(append, run_ids, events))
 
     def facts() -> dict[str, Any]:
         return {
-            "connections of the floors": ground.connections(name),
-            "connections of the asyncio store": ground.connections(stores.namespace),
+            "connections, one call a task": ground.connections(name),
+            "connections, ours": ground.connections(stores.namespace),
         }
 
     return Contest(
@@ -47,49 +54,45 @@ def _contest(ground: Ground, stores: Stores, tasks: int) -> Contest:
         "events",
         [
             Contender(
-                "c1: our append, one call a task",
-                lambda: stores.run(_one_call_a_task(client, stores.keys, events, tasks)),
+                "c: our append, one call a task",
+                lambda: crowd(_OneCallATask(wide, stores.keys).append),
             ),
             Contender(
-                "c2: XADD, one call a task",
-                lambda: stores.run(floors.xadd_tasks(client, encoded, tasks)),
+                "XADD, one call a task",
+                lambda: stores.run(floors.xadd_tasks(wide, encoded, tasks)),
             ),
         ],
         [
             Contender(
                 "asyncio",
-                lambda: stores.run(_append(stores.asynchronous, events, tasks)),
+                lambda: crowd(stores.asynchronous.append),
                 target=5 if tasks == 1_000 else None,
-            )
+            ),
+            Contender(
+                f"(floor c with {FEW_CONNECTIONS} connections)",
+                lambda: crowd(_OneCallATask(narrow, stores.keys).append),
+            ),
         ],
         facts,
     )
 
 
-async def _append(store: EventStore, events: Sequence[NewEvent], tasks: int) -> int:
-    run_ids = samples.run_ids(len(events))
-    for start in range(0, len(events), tasks):
-        span = slice(start, start + tasks)
-        pairs = zip(run_ids[span], events[span], strict=True)
-        await asyncio.gather(*(store.append(run_id, event) for run_id, event in pairs))
+async def _crowd(append: AppendOne, run_ids: Sequence[str], events: Sequence[NewEvent]) -> int:
+    pairs = zip(run_ids, events, strict=True)
+    await asyncio.gather(*(append(run_id, event) for run_id, event in pairs))
     return len(events)
 
 
-async def _one_call_a_task(
-    client: Redis, keys: Keys, events: Sequence[NewEvent], tasks: int
-) -> int:
-    """Send the very same append, each task by itself: what it would be if none travelled along."""
-    digest = await client.script_load(script_text("append"))
-    settings = Settings()
+class _OneCallATask:
+    """Sends the very same appends, each in a call of its own."""
 
-    async def append(run_id: str, event: NewEvent) -> None:
-        prepared = prepare(Append(run_id, event, ANY), settings)
-        command = append_batch(keys, keys.partition_of(run_id), [(prepared, False)])
-        command.decode(await client.evalsha(digest, *command.words))
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._keys = keys
+        self._settings = Settings()
+        self._script = client.register_script(script_text("append"))
 
-    run_ids = samples.run_ids(len(events))
-    for start in range(0, len(events), tasks):
-        span = slice(start, start + tasks)
-        pairs = zip(run_ids[span], events[span], strict=True)
-        await asyncio.gather(*(append(run_id, event) for run_id, event in pairs))
-    return len(events)
+    async def append(self, run_id: str, event: NewEvent) -> None:
+        prepared = prepare(Append(run_id, event), self._settings)
+        command = append_batch(self._keys, self._keys.partition_of(run_id), [(prepared, False)])
+        key_count, *words = command.words
+        command.decode(await self._script(words[:key_count], words[key_count:]))

@@ -93,8 +93,11 @@ end
 local function known_by_attempt(append, version, entry)
   local first = split(entry[1])
   local last = first + #append.events / 2 - 1
-  local last_entry = entry_at(append.run, last)
-  if not last_entry or last_entry[2][8] ~= append.id then return {'conflict', text(first)} end
+  local ending, beyond = entry_at(append.run, last), entry_at(append.run, last + 1)
+  local is_same = ending and ending[2][8] == append.id
+  if not is_same or (beyond and beyond[2][8] == append.id) then
+    return {'conflict', text(first)}
+  end
   return known(append, version, text(first), text(last), entry[2][6])
 end
 
