@@ -94,8 +94,9 @@ def append_batch(
     """
     names = [keys.log(partition), keys.tail(partition), keys.due(partition)]
     arguments: list[Any] = [len(batch)]
+    tag = keys.tag(partition)
     for append, may_be_written in batch:
-        names += (keys.run(append.run_id), keys.head(append.run_id))
+        names += (keys.run_in(tag, append.run_id), keys.head_in(tag, append.run_id))
         flag = "1" if may_be_written else "0"
         arguments += (append.run_id, append.append_id, flag, append.expected.wire, *append.fields)
     return _scripted(
@@ -113,7 +114,7 @@ def _append_outcome(append: PreparedAppend, partition: int, row: list[bytes]) ->
     kind = row[0]
     if kind == b"ok":
         first, last, ms, n = int(row[1]), int(row[2]), int(row[3]), int(row[4])
-        positions = tuple(Position(partition, ms, n + i) for i in range(last - first + 1))
+        positions = tuple([Position(partition, ms, n + i) for i in range(last - first + 1)])
         return AppendResult(append.run_id, first, last, positions, row[5] == b"1")
     if kind == b"version":
         return WrongExpectedVersion(append.run_id, append.expected.value, int(row[1]))

@@ -48,11 +48,19 @@ class Keys:
 
     def run(self, run_id: str) -> str:
         """Name the stream: a hot run's own history."""
-        return f"{self.tag(self.partition_of(run_id))}:run:{run_id}"
+        return self.run_in(self.tag(self.partition_of(run_id)), run_id)
 
     def head(self, run_id: str) -> str:
         """Name the hash: a run's version, end, workflow, idempotency keys and open timers."""
-        return f"{self.tag(self.partition_of(run_id))}:head:{run_id}"
+        return self.head_in(self.tag(self.partition_of(run_id)), run_id)
+
+    def run_in(self, tag: str, run_id: str) -> str:
+        """Name a run's stream, where the tag of its partition is known."""
+        return f"{tag}:run:{run_id}"
+
+    def head_in(self, tag: str, run_id: str) -> str:
+        """Name a run's head, where the tag of its partition is known."""
+        return f"{tag}:head:{run_id}"
 
     @property
     def meta(self) -> str:

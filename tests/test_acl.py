@@ -57,4 +57,3 @@ async def test_the_acl_keeps_other_namespaces_out(limited: EventStore) -> None:
     # then the server says no, and the message tells why without the password
     assert "ACL" in str(refusal.value)
     assert "secret" not in str(refusal.value)
-

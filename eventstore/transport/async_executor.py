@@ -12,11 +12,11 @@ from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.plan import Plan, Step, Wait
 from eventstore.server import EmbeddedServer
-from eventstore.transport.append_queue import AppendQueue, Ticket
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 from eventstore.transport.lines import AsyncLine
 from eventstore.transport.opening import Opened, Opening
 from eventstore.transport.patience import Patience
+from eventstore.transport.sender import Sender
 
 T = TypeVar("T")
 NOT_OPEN = "this store is not open: use it in a `with` statement"
@@ -34,7 +34,7 @@ def revive(embedded: EmbeddedServer) -> None:
 
 
 class AsyncExecutor:
-    """The connections of one open store, and the task that sends its appends."""
+    """The connections of one open store, and the senders of its appends."""
 
     def __init__(self, opening: Opening) -> None:
         self._settings = opening.settings
@@ -42,10 +42,8 @@ class AsyncExecutor:
         self._embedded: EmbeddedServer | None = None
         self._lines: tuple[AsyncLine, AsyncLine] | None = None
         self._opened: Opened | None = None
-        self._sender: asyncio.Task[None] | None = None
+        self._senders: tuple[Sender, ...] = ()
         self._room = asyncio.Semaphore(self._settings.max_waiting_appends)
-        self._work = asyncio.Event()
-        self._closing = False
         self.shown = ""
 
     async def start(self) -> None:
@@ -65,17 +63,16 @@ class AsyncExecutor:
         except BaseException:
             await self.close()
             raise
-        self._queue: AppendQueue = self._opened.queue(self.shown)
-        self._closing = False
-        self._sender = asyncio.create_task(self._send(), name="runstore-appends")
+        # Each sender has the partitions of its own, so that appends to a run keep their order.
+        self._senders = tuple(
+            Sender(self._opened.queue(self.shown), self._lines[0], self._settings, self._pause)
+            for _ in range(self._settings.append_connections)
+        )
 
     async def close(self) -> None:
         """Send what waits, close the connections, leave the embedded server."""
-        if self._sender is not None:
-            self._closing = True
-            self._work.set()
-            await self._sender
-            self._sender = None
+        senders, self._senders = self._senders, ()
+        await asyncio.gather(*(sender.close() for sender in senders))
         for line in self._lines or ():
             await line.close()
         self._lines = self._opened = None
@@ -99,58 +96,10 @@ class AsyncExecutor:
 
     async def _outcome(self, prepared: PreparedAppend) -> AppendOutcome:
         async with self._room:
-            if self._sender is None or self._closing:
+            if not self._senders:
                 raise InvalidArgument(NOT_OPEN)
-            settled: asyncio.Future[AppendOutcome] = asyncio.get_running_loop().create_future()
-
-            def settle(outcome: AppendOutcome) -> None:
-                if not settled.done():
-                    settled.set_result(outcome)
-
-            self._queue.add(prepared, settle)
-            self._work.set()
-            return await settled
-
-    async def _send(self) -> None:
-        """Send what waits, batch after batch, until the store closes."""
-        while self._queue or not self._closing:
-            if self._queue:
-                await self._deliver()
-            else:
-                self._work.clear()
-                await self._work.wait()
-
-    async def _deliver(self) -> None:
-        """Send one batch until every append in it is settled."""
-        patience = Patience(self._settings)
-        again: list[Ticket] = []
-        while batch := self._queue.take(again):
-            try:
-                again = await self._attempt_batch(batch)
-            except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-                self._queue.failed(batch, error)
-                return
-            if not again:
-                return
-            await self._pause(patience)
-
-    async def _attempt_batch(self, batch: list[Ticket]) -> list[Ticket]:
-        calls = self._queue.calls(batch)
-        commands: list[Command[Any]] = [call.command for call in calls]
-        if self._queue.confirmation is not None:
-            commands.append(self._queue.confirmation)
-        line = self._line(blocking=False)
-        try:
-            replies = await line.exchange(commands)
-        except ConnectionLost as loss:
-            return self._queue.lost(batch, loss)
-        except RunStoreError as error:
-            self._queue.refused(batch, error)
-            return []
-        again = self._queue.answered(calls, replies)
-        if again:
-            await line.forget_idle()
-        return again
+            partition = self.opened.operations.keys.partition_of(prepared.run_id)
+            return await self._senders[partition % len(self._senders)].send(prepared)
 
     async def perform(self, plan: Plan[T]) -> T:
         """Run a plan: do each step that it yields and send it the result."""
