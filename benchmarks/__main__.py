@@ -42,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; give the exit code: 1 if a figure is far below its target."""
     asked = _parser().parse_args(arguments)
     rounds = asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS)
-    with serving(asked.server) as url, tempfile.TemporaryDirectory(prefix="runstore-") as folder:
-        on = machine(url)
+    with (
+        serving(asked.server, asked.processors) as url,
+        tempfile.TemporaryDirectory(prefix="runstore-") as folder,
+    ):
+        on = machine(url) | {"processors": asked.processors}
         print(*(f"{name}: {fact}" for name, fact in on.items()), sep="\n")
         ground = Ground(url, Path(folder), quick=asked.quick, data=asked.data)
         figures: list[Figure] = []
@@ -89,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, metavar="NAME", help="these alone")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"{ROUNDS}, or {QUICK_ROUNDS}")
     parser.add_argument("--server", default="valkey", help="valkey, redis7 or a URL")
+    parser.add_argument(
+        "--processors", choices=["apart", "free"], default="apart", help="server on its own, or not"
+    )
     parser.add_argument("--data", type=Path, metavar="FILE", help="histories to import (JSONL)")
     return parser
 

@@ -31,8 +31,11 @@ PROGRAMS = {"redis7": "redis-server"}
 
 
 @contextmanager
-def serving(name: str) -> Iterator[str]:
-    """Give the URL of a server: ``valkey``, ``redis7``, or a URL, which is left as it is."""
+def serving(name: str, processors: str = "apart") -> Iterator[str]:
+    """Give the URL of a server: ``valkey``, ``redis7``, or a URL, which is left as it is.
+
+    ``processors`` is ``apart``, or ``free`` to let the kernel decide where everything runs.
+    """
     if "://" in name:
         yield name
         return
@@ -40,7 +43,8 @@ def serving(name: str) -> Iterator[str]:
         options = {**OPTIONS, "port": str(_free_port()), "dir": folder}
         words = [word for key, value in options.items() for word in (f"--{key}", value)]
         process = subprocess.Popen([_program(name), *words], stdout=subprocess.DEVNULL)
-        _keep_apart(process.pid)
+        if processors == "apart":
+            _keep_apart(process.pid)
         try:
             yield _when_ready(process, f"redis://127.0.0.1:{options['port']}")
         finally:
