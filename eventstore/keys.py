@@ -62,6 +62,22 @@ class Keys:
         """Name a run's head, where the tag of its partition is known."""
         return f"{tag}:head:{run_id}"
 
+    def lease(self, partition: int, group: str) -> str:
+        """Name the hash: who owns a partition for a group, until when, and what it has done."""
+        return f"{self.tag(partition)}:lease:{group}"
+
+    def parked(self, partition: int, group: str) -> str:
+        """Name the hash: the runs a group set aside, each with its versions and its state."""
+        return f"{self.tag(partition)}:parked:{group}"
+
+    def dead(self, partition: int, group: str) -> str:
+        """Name the stream: for each run a group set aside, the event that failed and why."""
+        return f"{self.tag(partition)}:dead:{group}"
+
+    def redrive(self, partition: int, group: str) -> str:
+        """Name the list: the runs set aside that a group is asked to handle after all."""
+        return f"{self.tag(partition)}:redrive:{group}"
+
     @property
     def meta(self) -> str:
         """Name the hash: what the namespace was created with."""
