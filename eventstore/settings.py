@@ -44,9 +44,7 @@ class Settings:
     page_events: int = 500
     """Events fetched by one read."""
     max_connections: int = 32
-    """Connections for reads and appends, and as many again for reads that wait."""
-    append_connections: int = 2
-    """How many of them carry the appends of an asyncio store at the same time."""
+    """Connections for reads, and as many again for reads that wait. One carries the appends."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -259,7 +259,7 @@ async def test_a_thread_that_is_interrupted_while_it_sends_leaves_the_others_the
     with executor._sending:
         for thread in threads:
             thread.start()
-        eventually(lambda: len(executor._queue._waiting) == 4)  # type: ignore[union-attr]
+        eventually(lambda: len(executor._queue) == 4)  # type: ignore[arg-type]
     for thread in threads:
         thread.join(10)
 
@@ -275,14 +275,13 @@ async def test_a_thread_that_is_interrupted_while_it_sends_leaves_the_others_the
 async def test_an_error_that_nobody_foresaw_ends_one_batch_and_not_the_store(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = store._executor._line(blocking=False)
-    exchange = line.exchange
+    pipe = store._executor._sender._pipe  # type: ignore[union-attr]
 
-    async def broken(commands: object) -> None:
-        monkeypatch.setattr(line, "exchange", exchange)
+    def broken(calls: object) -> None:
+        monkeypatch.undo()
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(line, "exchange", broken)
+    monkeypatch.setattr(pipe, "write", broken)
 
     with pytest.raises(OutcomeUnknown):
         await asyncio.wait_for(store.append("run", noted()), 5)

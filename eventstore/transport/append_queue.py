@@ -1,7 +1,7 @@
 """Appends that wait together travel together: the queue both stores send from.
 
 Nothing here does I/O. A store takes what waits, sends one script call for each partition, and
-hands the replies back; whatever may be tried again is given back to it. While a batch is under
+hands the replies back; whatever may be tried again is given back to it. While a call is under
 way the next one gathers, so no timer is needed.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
 
@@ -25,30 +25,47 @@ from eventstore.transport.durability import Durability
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 
 
+class Waiter(Protocol):
+    """Who waits for an append's outcome; ``asyncio.Future`` is one."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def set_result(self, outcome: AppendOutcome, /) -> None:
+        """Take the outcome."""
+
+
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """One append on its way. ``settle`` is called once, with its outcome."""
+    """One append on its way."""
 
     append: PreparedAppend
     partition: int
     deadline_s: float
-    settle: Callable[[AppendOutcome], None]
-    may_be_written: bool = field(init=False)
+    waiter: Waiter
+    may_be_written: bool
 
-    def __post_init__(self) -> None:
-        self.may_be_written = self.append.may_be_written
+    def settle(self, outcome: AppendOutcome) -> None:
+        """Hand over the outcome, unless the one who waits has gone."""
+        if not self.waiter.done():
+            self.waiter.set_result(outcome)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One script call and the tickets that travel in it."""
+    """One script call and the tickets that travel in it, all of one partition."""
 
     command: Command[list[AppendOutcome]]
     tickets: Sequence[Ticket]
+    partition: int
 
 
 class AppendQueue:
-    """The appends of one store that wait, and the rules for sending them."""
+    """The appends of one store that wait, and the rules for sending them.
+
+    Those of one partition go out in the order in which they came, one call at a time, so that
+    appends to a run keep their order.
+    """
 
     def __init__(
         self, keys: Keys, settings: Settings, durability: Durability, shown: str, now: Monotonic
@@ -58,45 +75,56 @@ class AppendQueue:
         self._durability = durability
         self._shown = shown
         self._now = now
-        self._waiting: deque[Ticket] = deque()
+        self._timeout_s = settings.append_timeout_ms / 1000
+        self._waiting: tuple[deque[Ticket], ...] = tuple(deque() for _ in range(keys.partitions))
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting))
 
-    def add(self, append: PreparedAppend, settle: Callable[[AppendOutcome], None]) -> None:
-        """Let an append wait for the next batch; its time to be settled starts now."""
-        deadline_s = self._now() + self._settings.append_timeout_ms / 1000
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions for which appends wait."""
+        return [partition for partition, waiting in enumerate(self._waiting) if waiting]
+
+    def waiting_in(self, partition: int) -> int:
+        """Count the appends that wait for a partition."""
+        return len(self._waiting[partition])
+
+    def add(self, append: PreparedAppend, waiter: Waiter) -> int:
+        """Let an append wait for the next batch; its time to be settled starts now.
+
+        Gives its partition.
+        """
+        deadline_s = self._now() + self._timeout_s
         partition = self._keys.partition_of(append.run_id)
-        self._waiting.append(Ticket(append, partition, deadline_s, settle))
+        ticket = Ticket(append, partition, deadline_s, waiter, append.may_be_written)
+        self._waiting[partition].append(ticket)
+        return partition
 
-    def take(self, again: Iterable[Ticket] = ()) -> list[Ticket]:
-        """Take the next batch: first what is tried again, then what waits, up to the bounds."""
-        batch = list(again)
-        events = dict.fromkeys(range(self._keys.partitions), 0)
-        size_bytes = dict(events)
-        for ticket in batch:
-            events[ticket.partition] += ticket.append.event_count
-            size_bytes[ticket.partition] += ticket.append.size_bytes
-        while self._waiting:
-            append, partition = self._waiting[0].append, self._waiting[0].partition
-            full = events[partition] + append.event_count > self._settings.max_script_events
-            full |= size_bytes[partition] + append.size_bytes > self._settings.max_script_bytes
-            if full and events[partition]:
+    def take(self, partitions: Iterable[int], again: Iterable[Ticket] = ()) -> list[Call]:
+        """Take one call for each partition: first what is tried again, then what waits."""
+        tickets: dict[int, list[Ticket]] = {partition: [] for partition in partitions}
+        for ticket in again:
+            tickets[ticket.partition].append(ticket)
+        return [self._call(p, taken) for p, taken in tickets.items() if self._fill(p, taken)]
+
+    def _fill(self, partition: int, taken: list[Ticket]) -> list[Ticket]:
+        """Add what waits, up to the bounds."""
+        waiting = self._waiting[partition]
+        events = sum(ticket.append.event_count for ticket in taken)
+        size_bytes = sum(ticket.append.size_bytes for ticket in taken)
+        while waiting:
+            events += waiting[0].append.event_count
+            size_bytes += waiting[0].append.size_bytes
+            full = events > self._settings.max_script_events
+            if taken and (full or size_bytes > self._settings.max_script_bytes):
                 break
-            events[partition] += append.event_count
-            size_bytes[partition] += append.size_bytes
-            batch.append(self._waiting.popleft())
-        return batch
+            taken.append(waiting.popleft())
+        return taken
 
-    def calls(self, batch: Sequence[Ticket]) -> list[Call]:
-        """Lay a batch out as one script call for each partition."""
-        by_partition: dict[int, list[Ticket]] = {}
-        for ticket in batch:
-            by_partition.setdefault(ticket.partition, []).append(ticket)
-        return [Call(self._command(p, tickets), tickets) for p, tickets in by_partition.items()]
-
-    def _command(self, partition: int, tickets: list[Ticket]) -> Command[list[AppendOutcome]]:
-        return append_batch(self._keys, partition, [(t.append, t.may_be_written) for t in tickets])
+    def _call(self, partition: int, tickets: list[Ticket]) -> Call:
+        appends = [(ticket.append, ticket.may_be_written) for ticket in tickets]
+        return Call(append_batch(self._keys, partition, appends), tickets, partition)
 
     @property
     def confirmation(self) -> Command[Any] | None:
@@ -130,29 +158,33 @@ class AppendQueue:
                 ticket.settle(refusal_of(refusal))
         return again
 
-    def lost(self, batch: Sequence[Ticket], loss: ConnectionLost) -> list[Ticket]:
+    def lost(self, calls: Iterable[Call], loss: ConnectionLost) -> list[Ticket]:
         """Take note that the line broke; give back what may be tried again."""
-        for ticket in batch:
+        tickets = _tickets_of(calls)
+        for ticket in tickets:
             ticket.may_be_written |= loss.sent
-        return self._expire(batch, loss.cause)
+        return self._expire(tickets, loss.cause)
 
-    def failed(self, batch: Sequence[Ticket], error: Exception) -> None:
-        """Settle a batch that ran into an error which nobody foresaw: its fate is not known."""
-        for ticket in batch:
+    def failed(self, calls: Iterable[Call], error: Exception) -> None:
+        """Settle calls that ran into an error which nobody foresaw: their fate is not known."""
+        tickets = _tickets_of(calls)
+        for ticket in tickets:
             ticket.may_be_written = True
-        self._settle_all(batch, RunStoreError(f"unforeseen {type(error).__name__}: {error}"))
+        self._settle_all(tickets, RunStoreError(f"unforeseen {type(error).__name__}: {error}"))
 
-    def interrupted(self, batch: Sequence[Ticket]) -> None:
-        """Put a batch back in front after its sender was stopped in the middle."""
-        for ticket in batch:
-            ticket.may_be_written = True
-        self._waiting.extendleft(reversed(batch))
+    def interrupted(self, calls: Iterable[Call]) -> None:
+        """Put calls back in front after their sender was stopped in the middle."""
+        for call in calls:
+            for ticket in call.tickets:
+                ticket.may_be_written = True
+            self._waiting[call.partition].extendleft(reversed(call.tickets))
 
-    def refused(self, batch: Sequence[Ticket], error: RunStoreError) -> None:
-        """Settle a whole batch, and all that waits, with one final error."""
-        self._settle_all(batch, error)
-        self._settle_all(self._waiting, error)
-        self._waiting.clear()
+    def refused(self, calls: Iterable[Call], error: RunStoreError) -> None:
+        """Settle calls, and all that waits, with one final error."""
+        self._settle_all(_tickets_of(calls), error)
+        for waiting in self._waiting:
+            self._settle_all(waiting, error)
+            waiting.clear()
 
     def _expire(self, tickets: Iterable[Ticket], cause: Exception) -> list[Ticket]:
         """Settle the tickets whose time is over; give back the others."""
@@ -180,3 +212,7 @@ class AppendQueue:
                 ticket.settle(unknown)
             else:
                 ticket.settle(copy.copy(error))  # each caller raises an error of its own
+
+
+def _tickets_of(calls: Iterable[Call]) -> list[Ticket]:
+    return [ticket for call in calls for ticket in call.tickets]

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from eventstore.appends import Append, PreparedAppend, prepare
+from eventstore.appends import Append, prepare
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.plan import Plan, Step, Wait
@@ -42,7 +42,7 @@ class AsyncExecutor:
         self._embedded: EmbeddedServer | None = None
         self._lines: tuple[AsyncLine, AsyncLine] | None = None
         self._opened: Opened | None = None
-        self._senders: tuple[Sender, ...] = ()
+        self._sender: Sender | None = None
         self._room = asyncio.Semaphore(self._settings.max_waiting_appends)
         self.shown = ""
 
@@ -63,16 +63,15 @@ class AsyncExecutor:
         except BaseException:
             await self.close()
             raise
-        # Each sender has the partitions of its own, so that appends to a run keep their order.
-        self._senders = tuple(
-            Sender(self._opened.queue(self.shown), self._lines[0], self._settings, self._pause)
-            for _ in range(self._settings.append_connections)
-        )
+        queue = self._opened.queue(self.shown)
+        self._sender = Sender(queue, self._lines[0], self._settings, self._pause)
+        await self._sender.start()
 
     async def close(self) -> None:
         """Send what waits, close the connections, leave the embedded server."""
-        senders, self._senders = self._senders, ()
-        await asyncio.gather(*(sender.close() for sender in senders))
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            await sender.close()
         for line in self._lines or ():
             await line.close()
         self._lines = self._opened = None
@@ -90,16 +89,13 @@ class AsyncExecutor:
     async def attempt(self, append: Append) -> AppendOutcome:
         """Append, and give the result or the error."""
         try:
-            return await self._outcome(prepare(append, self._settings))
+            prepared = prepare(append, self._settings)
         except RunStoreError as error:
             return error
-
-    async def _outcome(self, prepared: PreparedAppend) -> AppendOutcome:
         async with self._room:
-            if not self._senders:
-                raise InvalidArgument(NOT_OPEN)
-            partition = self.opened.operations.keys.partition_of(prepared.run_id)
-            return await self._senders[partition % len(self._senders)].send(prepared)
+            if self._sender is None:
+                return InvalidArgument(NOT_OPEN)
+            return await self._sender.send(prepared)
 
     async def perform(self, plan: Plan[T]) -> T:
         """Run a plan: do each step that it yields and send it the result."""

@@ -12,7 +12,7 @@ from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.plan import Plan, Step, Wait
 from eventstore.server import EmbeddedServer
-from eventstore.transport.append_queue import AppendQueue, Ticket
+from eventstore.transport.append_queue import AppendQueue, Call, Ticket
 from eventstore.transport.async_executor import NOT_OPEN, revive
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 from eventstore.transport.lines import BlockingLine
@@ -20,6 +20,21 @@ from eventstore.transport.opening import Opened, Opening
 from eventstore.transport.patience import Patience
 
 T = TypeVar("T")
+
+
+class _Place:
+    """Where an append's outcome is put."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self) -> None:
+        self.outcome: AppendOutcome | None = None
+
+    def done(self) -> bool:
+        return self.outcome is not None
+
+    def set_result(self, outcome: AppendOutcome, /) -> None:
+        self.outcome = outcome
 
 
 class BlockingExecutor:
@@ -91,24 +106,24 @@ class BlockingExecutor:
             return self._attempt_group([append])[0]
 
     def _attempt_group(self, appends: Sequence[Append]) -> list[AppendOutcome]:
-        outcomes: list[AppendOutcome | None] = [None] * len(appends)
         queue = self._queue
         if queue is None:
             raise InvalidArgument(NOT_OPEN)
-        for place, append in enumerate(appends):
+        places = [_Place() for _ in appends]
+        for place, append in zip(places, appends, strict=True):
             try:
                 prepared = prepare(append, self._settings)
             except RunStoreError as error:
-                outcomes[place] = error
+                place.set_result(error)
                 continue
             with self._waiting:
-                queue.add(prepared, lambda got, place=place: outcomes.__setitem__(place, got))  # type: ignore[misc]
-        while None in outcomes:
+                queue.add(prepared, place)
+        while not all(place.done() for place in places):
             with self._sending:
                 # Another thread may have sent ours along while this one waited for its turn.
-                if None in outcomes:
+                if not all(place.done() for place in places):
                     self._deliver(queue)
-        return [outcome for outcome in outcomes if outcome is not None]
+        return [place.outcome for place in places if place.outcome is not None]
 
     def _deliver(self, queue: AppendQueue) -> None:
         """Send one batch until every append in it is settled."""
@@ -116,20 +131,20 @@ class BlockingExecutor:
         again: list[Ticket] = []
         while True:
             with self._waiting:
-                batch = queue.take(again)
+                partitions = {ticket.partition for ticket in again}.union(queue.partitions)
+                calls = queue.take(partitions, again)
             try:
-                again = self._attempt_batch(queue, batch)
+                again = self._attempt_batch(queue, calls)
             except BaseException:
                 # Ctrl-C in this thread: the others' appends travel on with another one.
                 with self._waiting:
-                    queue.interrupted(batch)
+                    queue.interrupted(calls)
                 raise
             if not again:
                 return
             self._pause(patience)
 
-    def _attempt_batch(self, queue: AppendQueue, batch: list[Ticket]) -> list[Ticket]:
-        calls = queue.calls(batch)
+    def _attempt_batch(self, queue: AppendQueue, calls: list[Call]) -> list[Ticket]:
         commands: list[Command[Any]] = [call.command for call in calls]
         if queue.confirmation is not None:
             commands.append(queue.confirmation)
@@ -137,10 +152,10 @@ class BlockingExecutor:
         try:
             replies = line.exchange(commands)
         except ConnectionLost as loss:
-            return queue.lost(batch, loss)
+            return queue.lost(calls, loss)
         except RunStoreError as error:
             with self._waiting:
-                queue.refused(batch, error)
+                queue.refused(calls, error)
             return []
         again = queue.answered(calls, replies)
         if again:

@@ -8,7 +8,24 @@ from redis import exceptions as redis_errors
 
 from eventstore.errors import RunStoreError, ServerRefused, StoreUnavailable
 
-NOT_NOW = {"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS"}
+BROKEN = (redis_errors.RedisError, OSError, EOFError)
+ERROR_REPLIES = (
+    redis_errors.ResponseError,
+    redis_errors.BusyLoadingError,
+    redis_errors.AuthenticationError,
+    redis_errors.AuthorizationError,
+)
+"""Errors that are a reply: the server is there and the line is sound."""
+NOT_NOW = {
+    "LOADING",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "BUSY",
+    "NOREPLICAS",
+    "NOSCRIPT",
+}
 """Codes that say: nothing was done, ask again soon (a restart, a failover, a long script)."""
 
 _HINTS = {
@@ -23,6 +40,7 @@ _HINTS = {
 
 _KINDS: dict[type[Exception], str] = {
     redis_errors.BusyLoadingError: "LOADING",
+    redis_errors.NoScriptError: "NOSCRIPT",
     redis_errors.ReadOnlyError: "READONLY",
     redis_errors.OutOfMemoryError: "OOM",
     redis_errors.NoPermissionError: "NOPERM",

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import redis.asyncio.connection as asyncio_redis
 import redis.asyncio.sentinel as asyncio_sentinel
@@ -21,25 +21,21 @@ import redis.sentinel as blocking_sentinel
 from hiredis import pack_command
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from eventstore.commands import Command, script_text
 from eventstore.settings import Settings
-from eventstore.transport.failures import ConnectionLost, connecting_failed
+from eventstore.transport.failures import (
+    BROKEN,
+    ERROR_REPLIES,
+    ConnectionLost,
+    connecting_failed,
+)
+from eventstore.transport.pipe import Pipe, Words
 from eventstore.transport.target import Target
 
-_BROKEN = (RedisError, OSError, EOFError)
-_ERROR_REPLIES = (ResponseError, BusyLoadingError, AuthenticationError, AuthorizationError)
-"""Errors that are a reply: the server is there and the line is sound."""
-Words = tuple[Any, ...]
+T = TypeVar("T")
 
 
 @cache
@@ -139,7 +135,7 @@ class AsyncLine:
             try:
                 async with asyncio.timeout(self._reply_timeout_s):
                     return await self._converse(connection, commands)
-            except _BROKEN as error:
+            except BROKEN as error:
                 await connection.disconnect(nowait=True)
                 raise ConnectionLost(error, sent=True) from error
             except BaseException:
@@ -149,11 +145,21 @@ class AsyncLine:
             finally:
                 await self._pool.release(connection)
 
+    async def pipe(
+        self, answered: Callable[[T, Any], None], lost: Callable[[list[T], ConnectionLost], None]
+    ) -> Pipe[T]:
+        """Open a connection that takes calls before the replies to others are there.
+
+        Raises as ``exchange`` does.
+        """
+        connection = await self._connect()
+        return Pipe(connection, self._reply_timeout_s, self._pool.release, answered, lost)
+
     async def _connect(self) -> Any:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 return await self._pool.get_connection()
-        except _BROKEN as error:
+        except BROKEN as error:
             if final := connecting_failed(error):
                 raise final from None
             raise ConnectionLost(error, sent=False) from error
@@ -173,7 +179,7 @@ class AsyncLine:
         for _ in calls:
             try:
                 replies.append(await connection.read_response())
-            except _ERROR_REPLIES as error:
+            except ERROR_REPLIES as error:
                 replies.append(error)
         return replies
 
@@ -203,7 +209,7 @@ class BlockingLine:
             connection = self._connect()
             try:
                 return self._converse(connection, commands)
-            except _BROKEN as error:
+            except BROKEN as error:
                 connection.disconnect()
                 raise ConnectionLost(error, sent=True) from error
             except BaseException:
@@ -224,7 +230,7 @@ class BlockingLine:
     def _connect(self) -> Any:
         try:
             return self._pool.get_connection()
-        except _BROKEN as error:
+        except BROKEN as error:
             if final := connecting_failed(error):
                 raise final from None
             raise ConnectionLost(error, sent=False) from error
@@ -235,7 +241,7 @@ class BlockingLine:
         for _ in calls:
             try:
                 replies.append(connection.read_response())
-            except _ERROR_REPLIES as error:
+            except ERROR_REPLIES as error:
                 replies.append(error)
         return replies
 
