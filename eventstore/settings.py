@@ -45,6 +45,10 @@ class Settings:
     """Events fetched by one read."""
     max_connections: int = 32
     """Connections for reads, and as many again for reads that wait. One carries the appends."""
+    max_failure_message: int = 2_000
+    """Characters kept of the message of an error that parked a run."""
+    max_failure_traceback: int = 20_000
+    """Characters kept of its traceback: the last ones, which say where it was raised."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
