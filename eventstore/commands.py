@@ -208,6 +208,14 @@ def log_start(keys: Keys, partition: int) -> Command[Position | None]:
     )
 
 
+def entry_before(keys: Keys, at: Position) -> Command[Position | None]:
+    """Read the last entry of a log before the millisecond of a position; None if none is left."""
+    words = ("XREVRANGE", keys.log(at.partition), f"({at.ms}-0", "-", "COUNT", 1)
+    return Command(
+        words, lambda reply: Position.at_entry(at.partition, reply[0][0]) if reply else None
+    )
+
+
 def due_times(keys: Keys, partition: int, now_ms: int, limit: int) -> Command[list[int]]:
     """Read when the first timers of a partition that are due were due, in ms since 1970."""
     words = ("ZRANGEBYSCORE", keys.due(partition), "-inf", now_ms, "WITHSCORES", "LIMIT", 0, limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping
 
-from eventstore.errors import HistoryGap, InvalidArgument
+from eventstore.errors import InvalidArgument
 from eventstore.events import Position, RecordedEvent
 from eventstore.operations import Operations
 from eventstore.plan import Plan
@@ -38,9 +38,9 @@ class LogReader:
     def next_page(self) -> Plan[list[RecordedEvent]]:
         """Read the next events in order; sets ``done``. Raises ``HistoryGap``, ``LogRegressed``."""
         if self._ends is None:
-            yield from self._operations.check_tails(
-                {p: at for p, at in self._reached.items() if at.n}
-            )
+            log = self._operations.log
+            yield from log.check_tails({p: at for p, at in self._reached.items() if at.n})
+            yield from log.check_kept()
             self._ends = yield from self._operations.tails()
         yield from self._fill(self._ends)
         page = self._merge(self._ends)
@@ -55,11 +55,8 @@ class LogReader:
         if not empty:
             return
         size = self._operations.settings.page_events
-        pages = yield from self._operations.log_pages(empty, size)
+        pages = yield from self._operations.log.read(empty, size, go_on=True)
         for partition, page in pages.items():
-            if not page:
-                after = self._reached[partition]
-                raise HistoryGap(f"partition {partition}", f"entry {after.n + 1}", "nothing")
             self._ready[partition].extend(e for e in page if e.position <= ends[partition])
             self._reached[partition] = min(page[-1].position, ends[partition])
 

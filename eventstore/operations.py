@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from eventstore import commands
 from eventstore.checks import check_count
-from eventstore.commands import Head
+from eventstore.commands import Command, Head
 from eventstore.decoding import Decoder
-from eventstore.errors import HistoryGap, LogRegressed, RunNotFound
+from eventstore.errors import LogRegressed, RunNotFound
 from eventstore.events import Position, RecordedEvent, check_run_id
 from eventstore.keys import Keys
+from eventstore.log_pages import LogPages, without_holes
 from eventstore.plan import Plan, Wait
-from eventstore.run_reader import RunReader
+from eventstore.run_reader import RunReader, explain_missing, without_gaps
 from eventstore.settings import Settings
 from eventstore.timers import DueTimer
 from eventstore.waiting import Awaited
@@ -29,11 +30,12 @@ class Operations:
     settings: Settings
 
     def head(self, run_id: str) -> Plan[Head]:
-        """Read a run's head. Raises ``RunNotFound``."""
-        (head,) = yield [commands.head(self.keys, check_run_id(run_id))]
-        if head is None:
-            raise RunNotFound(run_id)
-        return head  # type: ignore[no-any-return]
+        """Read a run's head. Raises ``RunNotFound``, or ``LogRegressed`` if only that is gone."""
+        while True:
+            (head,) = yield [commands.head(self.keys, check_run_id(run_id))]
+            if head is not None:
+                return head  # type: ignore[no-any-return]
+            yield from explain_missing(self.keys, run_id)
 
     def reader(
         self, run_id: str, after: int = 0, limit: int | None = None, *, backwards: bool = False
@@ -67,12 +69,14 @@ class Operations:
         check_count("limit", limit)
         start = {p: after.get(p, Position(p, 0, 0)) for p in range(self.keys.partitions)}
         each = -(-limit // self.keys.partitions)
-        pages = yield from self.log_pages(start, each)
+        pages = yield from self._shared_out(start, limit, each)
         if not any(pages.values()):
             pages = yield from self._pages_up_to_tails(start, each)
         if not any(pages.values()) and block_ms is not None:
-            found = yield Wait(commands.log_page(self.keys, self.decoder, start, each, block_ms))
-            pages = {p: check_order(page, start[p]) for p, page in found.items()}
+            command = commands.log_page(self.keys, self.decoder, start, each, block_ms)
+            pages = yield Wait(command)
+            if any(len(without_holes(page, start[p])) < len(page) for p, page in pages.items()):
+                pages = yield from self.log_pages(start, each)
         return [event for page in pages.values() for event in page][:limit]
 
     def log_pages(
@@ -80,19 +84,31 @@ class Operations:
     ) -> Plan[dict[int, list[RecordedEvent]]]:
         """Read up to ``limit`` events of each partition after a position, and skip nothing.
 
-        What was read last is read again with it: when it is gone, and was not trimmed, the server
-        lost it, and what replaced it may stand before it (``LogRegressed``).
+        What left Redis comes from the archive. Raises ``HistoryGap`` for what neither holds, and
+        ``LogRegressed`` where the log is not the one that the positions came from.
         """
-        anchors = {p: Position(p, at.ms, max(at.n - 1, 0)) for p, at in after.items()}
-        (found,) = yield [commands.log_page(self.keys, self.decoder, anchors, limit + 1)]
-        pages = {}
-        for partition, at in after.items():
-            page = found.get(partition, [])
-            if at.n and page and page[0].position == at:
-                page = page[1:]
-            elif at.n:
-                yield from self._check_trimmed(at)
-            pages[partition] = check_order(page[:limit], at)
+        return self.log.read(after, limit)
+
+    def check_tails(self, reached: Mapping[int, Position]) -> Plan[None]:
+        """Raise ``LogRegressed`` if a log ends before a position that was reached."""
+        return self.log.check_tails(reached)
+
+    @property
+    def log(self) -> LogPages:
+        """The reader of the log's pages."""
+        return LogPages(self.keys, self.decoder)
+
+    def _shared_out(
+        self, after: Mapping[int, Position], limit: int, each: int
+    ) -> Plan[dict[int, list[RecordedEvent]]]:
+        """Read a share of each partition; those that have more get what the others left."""
+        pages = yield from self.log_pages(after, each)
+        room = limit - sum(map(len, pages.values()))
+        more = {p: page[-1].position for p, page in pages.items() if len(page) == each}
+        if more and room >= len(more):
+            further = yield from self.log_pages(more, room // len(more))
+            for partition, page in further.items():
+                pages[partition] += page
         return pages
 
     def _pages_up_to_tails(
@@ -100,30 +116,10 @@ class Operations:
     ) -> Plan[dict[int, list[RecordedEvent]]]:
         """Read what the tails say must be there; ``HistoryGap`` if it is not."""
         tails = yield from self.tails()
+        if any(not tails[p].n and not at.n for p, at in after.items()):
+            yield from self.log.check_kept()  # this log never had an entry, or lost them all
         behind = {p: at for p, at in after.items() if at < tails[p]}
-        pages = (yield from self.log_pages(behind, limit)) if behind else {}
-        for partition, page in pages.items():
-            if not page:
-                where = f"partition {partition}"
-                raise HistoryGap(where, f"entry {after[partition].n + 1}", "nothing")
-        return pages
-
-    def _check_trimmed(self, position: Position) -> Plan[None]:
-        """Raise ``LogRegressed`` unless a position that is gone was trimmed from the front."""
-        partition = position.partition
-        first, tail = yield [
-            commands.log_start(self.keys, partition),
-            commands.tail(self.keys, partition),
-        ]
-        if tail < position or (first is not None and first <= position):
-            raise LogRegressed(f"partition {partition}", position, tail)
-
-    def check_tails(self, reached: Mapping[int, Position]) -> Plan[None]:
-        """Raise ``LogRegressed`` if a log ends before a position that was reached."""
-        tails = yield from self.tails()
-        for partition, position in reached.items():
-            if tails[partition] < position:
-                raise LogRegressed(f"partition {partition}", position, tails[partition])
+        return (yield from self.log.read(behind, limit, go_on=True))
 
     def due(self, now_ms: int | None, limit: int, lease_ms: int) -> Plan[list[DueTimer]]:
         """Take up to ``limit`` due timers under a lease: of all partitions, those due first."""
@@ -150,36 +146,34 @@ class Operations:
 
     def run_after(self, run_id: str, version: int) -> Plan[list[RecordedEvent]]:
         """Read a page of a run's events after a version; empty if there are none (yet)."""
-        size = self.settings.page_events
-        page = commands.run_page(self.keys, self.decoder, run_id, version, None, size)
-        return (yield [page])[0]  # type: ignore[no-any-return]
+        reader = self.reader(run_id, version)
+        try:
+            page = yield from reader.next_page()
+        except RunNotFound:
+            if version:
+                raise LogRegressed(f"run {run_id!r}", f"version {version}", "nothing") from None
+            return []
+        if reader.end < version:
+            raise LogRegressed(f"run {run_id!r}", f"version {version}", f"version {reader.end}")
+        return page
 
     def wait(self, awaited: Awaited) -> Plan[RecordedEvent]:
         """Wait for an event of a run with a connection of its own; see ``SyncEventStore.wait``."""
         while True:
             left_s = awaited.left_s
-            block_ms = max(1, min(int(left_s * 1000), self.settings.block_ms))
-            size = self.settings.page_events
-            command = commands.wait_for_run(
-                self.keys, self.decoder, awaited.run_id, awaited.version, block_ms, size
-            )
-            events = yield Wait(command)
+            events = yield from self.run_after(awaited.run_id, awaited.version)
+            if not events and not left_s:
+                raise awaited.too_late()
+            if not events:
+                block_ms = max(1, min(int(left_s * 1000), self.settings.block_ms))
+                coming = yield Wait(self._coming(awaited, block_ms))
+                events = without_gaps(coming, awaited.version + 1)
             found = awaited.first(events)
             if found is not None:
                 return found
-            if not events and not left_s:
-                raise awaited.too_late()
 
-
-def check_order(page: list[RecordedEvent], after: Position) -> list[RecordedEvent]:
-    """Give the page back if ``n`` rises by one. Raises ``HistoryGap`` or ``LogRegressed``."""
-    # A position with a time and no n says from when to read; its first entry may be any.
-    from_time = after.ms and not after.n and page
-    expected = page[0].position.n if from_time else after.n + 1
-    for event in page:
-        if event.position.n < expected:
-            raise LogRegressed(f"partition {after.partition}", after, event.position)
-        if event.position.n > expected:
-            raise HistoryGap(f"partition {after.partition}", f"entry {expected}", event.position)
-        expected += 1
-    return page
+    def _coming(self, awaited: Awaited, block_ms: int) -> Command[list[RecordedEvent]]:
+        size = self.settings.page_events
+        return commands.wait_for_run(
+            self.keys, self.decoder, awaited.run_id, awaited.version, block_ms, size
+        )

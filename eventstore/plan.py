@@ -6,12 +6,15 @@ the blocking store run the very same logic. Errors are thrown into it at the pla
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventstore.appends import Append
 from eventstore.commands import Command
+
+if TYPE_CHECKING:
+    from eventstore.archive.archive import Archive
 
 T = TypeVar("T")
 
@@ -23,7 +26,17 @@ class Wait:
     command: Command[Any]
 
 
-Step = Sequence[Command[Any]] | Append | Wait
-"""Commands to send together (gives their results), an append, or a blocking command."""
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A look into the archive. It gives None where there is none (yet).
+
+    Ask Redis first, then the archive: what left Redis was archived before.
+    """
+
+    read: Callable[[Archive], Any]
+
+
+Step = Sequence[Command[Any]] | Append | Wait | Recall
+"""Commands to send together (gives their results), an append, a blocking command, or a recall."""
 
 Plan = Generator[Step, Any, T]

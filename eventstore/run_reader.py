@@ -1,17 +1,15 @@
-"""Reads one run, page by page."""
+"""Reads one run, page by page, from Redis and from the archive as if they were one."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from eventstore import commands
 from eventstore.checks import check_count
 from eventstore.commands import Command
 from eventstore.decoding import Decoder
-from eventstore.errors import HistoryGap, RunNotFound
+from eventstore.errors import HistoryGap, LogRegressed, RunNotFound
 from eventstore.events import RecordedEvent, check_run_id
 from eventstore.keys import Keys
-from eventstore.plan import Plan
+from eventstore.plan import Plan, Recall
 
 
 class RunReader:
@@ -37,53 +35,91 @@ class RunReader:
         self._run_id = check_run_id(run_id)
         self._after = after
         self._left = limit
-        self._backwards = backwards
-        self._next: int | None = None
-        self._end: int | None = None
+        self._step = -1 if backwards else 1
+        self._next = 0
+        self.end = -1
+        """The run's last version when it was first asked for; -1 before."""
         self.done = False
 
     def next_page(self) -> Plan[list[RecordedEvent]]:
-        """Read the next page; sets ``done``. Raises ``RunNotFound`` and ``HistoryGap``."""
+        """Read the next page; sets ``done``.
+
+        Raises ``RunNotFound``, ``HistoryGap``, and ``LogRegressed`` for a run that only the
+        archive knows.
+        """
         count = self._page_events if self._left is None else min(self._page_events, self._left)
-        if self._end is None:
-            # The head is read first: what it counts must then be found.
-            head, page = yield [self._head(), self._page(count)]
-            if head is None:
-                raise RunNotFound(self._run_id)
-            self._end = head.version
-            self._next = head.version if self._backwards else self._after + 1
+        if self.end < 0:
+            page = yield from self._first_page(count)
         else:
             (page,) = yield [self._page(count)]
-        return self._checked(page)
+        fitting = without_gaps(page, self._next, self._step)
+        if not fitting and not self._at_end:
+            fitting = yield from self._archived(page[0].version if page else None, count)
+        self._next += self._step * len(fitting)
+        if self._left is not None:
+            self._left -= len(fitting)
+        self.done = self._at_end or self._left == 0
+        return fitting
 
-    def _head(self) -> Command[Any]:
-        return commands.head(self._keys, self._run_id)
+    def _first_page(self, count: int) -> Plan[list[RecordedEvent]]:
+        # The head is read first: what it counts must then be found.
+        head = None
+        while head is None:
+            head, page = yield [commands.head(self._keys, self._run_id), self._page(count)]
+            if head is None:
+                yield from explain_missing(self._keys, self._run_id)
+        self.end = head.version
+        self._next = self._after + 1
+        if self._step < 0:
+            # More may have been appended between the two reads.
+            self._next = max(head.version, page[0].version) if page else head.version
+        return page  # type: ignore[no-any-return]
+
+    @property
+    def _at_end(self) -> bool:
+        if self._step < 0:
+            return self._next <= self._after
+        return self._next > self.end
+
+    def _range(self, stop: int | None = None) -> tuple[int, int | None]:
+        """Give the versions that are still to be read: after which, and before which."""
+        if self._step > 0:
+            return max(self._after, self._next - 1), stop
+        return max(self._after, stop or 0), self._next + 1 if self._next else None
 
     def _page(self, count: int) -> Command[list[RecordedEvent]]:
-        after, before = self._after, None
-        if self._next is not None:
-            after, before = (after, self._next + 1) if self._backwards else (self._next - 1, None)
+        after, before = self._range()
         return commands.run_page(
-            self._keys, self._decoder, self._run_id, after, before, count,
-            backwards=self._backwards,
-        )  # fmt: skip
+            self._keys, self._decoder, self._run_id, after, before, count, backwards=self._step < 0
+        )
 
-    def _checked(self, page: list[RecordedEvent]) -> list[RecordedEvent]:
-        assert self._next is not None and self._end is not None  # noqa: PT018, S101 - for mypy
-        if self._backwards and page and page[0].version > self._next:
-            self._next = page[0].version  # appended between the two reads
-        step = -1 if self._backwards else 1
-        for event in page:
-            if event.version != self._next:
-                raise self._gap(event.version)
-            self._next += step
-        if self._left is not None:
-            self._left -= len(page)
-        at_end = self._next <= self._after if self._backwards else self._next > self._end
-        if not page and not at_end:
-            raise self._gap("nothing")
-        self.done = at_end or self._left == 0
-        return page
+    def _archived(self, found: int | None, count: int) -> Plan[list[RecordedEvent]]:
+        """Read from the archive what Redis holds no more, up to the version found there."""
+        after, before = self._range(found)
+        run_id, backwards = self._run_id, self._step < 0
+        page = yield Recall(
+            lambda archive: archive.run_page(run_id, after, before, count, backwards=backwards)
+        )
+        fitting = without_gaps(page or [], self._next, self._step)
+        if not fitting:
+            raise HistoryGap(f"run {run_id!r}", f"version {self._next}", found or "nothing")
+        return fitting
 
-    def _gap(self, found: object) -> HistoryGap:
-        return HistoryGap(f"run {self._run_id!r}", f"version {self._next}", found)
+
+def without_gaps(page: list[RecordedEvent], first: int, step: int = 1) -> list[RecordedEvent]:
+    """Give the events of a page up to the first version that is missing from it."""
+    for place, event in enumerate(page):
+        if event.version != first + step * place:
+            return page[:place]
+    return page
+
+
+def explain_missing(keys: Keys, run_id: str) -> Plan[None]:
+    """Say why a run has no head: ``RunNotFound``, or ``LogRegressed`` if it was archived."""
+    archived = yield Recall(lambda archive: archive.run_head(run_id))
+    if archived is None:
+        raise RunNotFound(run_id)
+    # It may have begun, and have been archived, since its head was asked for.
+    (head,) = yield [commands.head(keys, run_id)]
+    if head is None:
+        raise LogRegressed(f"run {run_id!r}", f"version {archived.version}", "nothing")

@@ -10,6 +10,7 @@ from eventstore.errors import InvalidArgument
 
 ENVIRONMENT_PREFIX = "RUNSTORE_"
 URL_VARIABLE = "RUNSTORE_REDIS_URL"
+ARCHIVE_VARIABLE = "RUNSTORE_ARCHIVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Settings:
     """Events fetched by one read."""
     max_connections: int = 32
     """Connections for reads, and as many again for reads that wait. One carries the appends."""
+    stall_after_ms: int = 60_000
+    """A consumer group that holds a partition and gets on nowhere for so long counts as stalled."""
     max_failure_message: int = 2_000
     """Characters kept of the message of an error that parked a run."""
     max_failure_traceback: int = 20_000

@@ -46,7 +46,7 @@ class EventStore:
         *,
         namespace: str = "runs",
         partitions: int | None = 16,
-        archive: None = None,
+        archive: Path | str | None = None,
         durability: str = "server",
         settings: Settings | None = None,
         upcasters: Upcasters | None = None,
@@ -60,6 +60,9 @@ class EventStore:
           (``.runstore``).
         - ``namespace``: separates stores on one server; ``[a-z0-9_-]{1,64}``.
         - ``partitions``: fixed when the namespace is created; None takes it as it is.
+        - ``archive``: the file in which readers find what left Redis; else the variable
+          ``RUNSTORE_ARCHIVE``; else, without a URL, ``<namespace>.archive.db`` in ``folder``.
+          It need not be there (yet), and is opened to read only.
         - ``durability``: ``"server"``, ``"fsync"`` or ``"replicas:N"``: what an append waits for.
         - ``settings``: bounds and time-outs; else from ``RUNSTORE_…`` variables.
         - ``upcasters``: lift older payloads on read.

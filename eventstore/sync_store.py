@@ -44,7 +44,7 @@ class SyncEventStore:
         *,
         namespace: str = "runs",
         partitions: int | None = 16,
-        archive: None = None,
+        archive: Path | str | None = None,
         durability: str = "server",
         settings: Settings | None = None,
         upcasters: Upcasters | None = None,

@@ -236,7 +236,9 @@ async def test_a_key_that_cannot_be_is_refused(
         {"durability": "replicas:-1"},
         {"durability": "replicas:"},
         {"durability": None},
-        {"archive": "history.sqlite"},
+        {"archive": 5},
+        {"archive": ""},
+        {"archive": "tests"},
     ],
 )
 def test_a_store_that_cannot_be_is_not_even_described(

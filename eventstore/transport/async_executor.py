@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from eventstore.appends import Append, prepare
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
-from eventstore.plan import Plan, Step, Wait
+from eventstore.plan import Plan, Recall, Step, Wait
 from eventstore.server import EmbeddedServer
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 from eventstore.transport.lines import AsyncLine
 from eventstore.transport.opening import Opened, Opening
 from eventstore.transport.patience import Patience
 from eventstore.transport.sender import Sender
+from eventstore.transport.shelf import Shelf
 
 T = TypeVar("T")
 NOT_OPEN = "this store is not open: use it in a `with` statement"
@@ -42,6 +43,7 @@ class AsyncExecutor:
         self._embedded: EmbeddedServer | None = None
         self._lines: tuple[AsyncLine, AsyncLine] | None = None
         self._opened: Opened | None = None
+        self._shelf: Shelf | None = None
         self._sender: Sender | None = None
         self._room = asyncio.Semaphore(self._settings.max_waiting_appends)
         self.shown = ""
@@ -60,6 +62,7 @@ class AsyncExecutor:
                 AsyncLine(target, self._settings, extra_ms=self._settings.block_ms),
             )
             self._opened = await self.perform(self._opening.plan())
+            self._shelf = self._opened.shelf(self._opening.archive)
         except BaseException:
             await self.close()
             raise
@@ -74,7 +77,9 @@ class AsyncExecutor:
             await sender.close()
         for line in self._lines or ():
             await line.close()
-        self._lines = self._opened = None
+        if self._shelf is not None:
+            await asyncio.to_thread(self._shelf.close)
+        self._lines = self._opened = self._shelf = None
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.leave)
             self._embedded = None
@@ -121,7 +126,15 @@ class AsyncExecutor:
             return outcome
         if isinstance(step, Wait):
             return (await self._ask([step.command], blocking=True))[0]
+        if isinstance(step, Recall):
+            return await self._recall(step)
         return await self._ask(step, blocking=False)
+
+    async def _recall(self, step: Recall) -> Any:
+        if self._shelf is None:
+            raise InvalidArgument(NOT_OPEN)
+        found = self._shelf.recall(step.read)
+        return None if found is None else await asyncio.wrap_future(found)
 
     async def _ask(self, commands: Sequence[Command[Any]], *, blocking: bool) -> list[Any]:
         """Send commands that may be sent twice; wait out restarts until the deadline."""

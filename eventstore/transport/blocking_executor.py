@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from eventstore.appends import Append, prepare
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
-from eventstore.plan import Plan, Step, Wait
+from eventstore.plan import Plan, Recall, Step, Wait
 from eventstore.server import EmbeddedServer
 from eventstore.transport.append_queue import AppendQueue, Call, Ticket
 from eventstore.transport.async_executor import NOT_OPEN, revive
@@ -18,6 +18,7 @@ from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of
 from eventstore.transport.lines import BlockingLine
 from eventstore.transport.opening import Opened, Opening
 from eventstore.transport.patience import Patience
+from eventstore.transport.shelf import Shelf
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class BlockingExecutor:
         self._embedded: EmbeddedServer | None = None
         self._lines: tuple[BlockingLine, BlockingLine] | None = None
         self._opened: Opened | None = None
+        self._shelf: Shelf | None = None
         self._queue: AppendQueue | None = None
         self._waiting = threading.Lock()
         self._sending = threading.Lock()
@@ -66,6 +68,7 @@ class BlockingExecutor:
                 BlockingLine(target, self._settings, extra_ms=self._settings.block_ms),
             )
             self._opened = self.perform(self._opening.plan())
+            self._shelf = self._opened.shelf(self._opening.archive)
         except BaseException:
             self.close()
             raise
@@ -77,7 +80,9 @@ class BlockingExecutor:
             self._queue = None
             for line in self._lines or ():
                 line.close()
-            self._lines = self._opened = None
+            if self._shelf is not None:
+                self._shelf.close()
+            self._lines = self._opened = self._shelf = None
         if self._embedded is not None:
             self._embedded.leave()
             self._embedded = None
@@ -186,7 +191,15 @@ class BlockingExecutor:
             return outcome
         if isinstance(step, Wait):
             return self._ask([step.command], blocking=True)[0]
+        if isinstance(step, Recall):
+            return self._recall(step)
         return self._ask(step, blocking=False)
+
+    def _recall(self, step: Recall) -> Any:
+        if self._shelf is None:
+            raise InvalidArgument(NOT_OPEN)
+        found = self._shelf.recall(step.read)
+        return None if found is None else found.result()
 
     def _ask(self, commands: Sequence[Command[Any]], *, blocking: bool) -> list[Any]:
         """Send commands that may be sent twice; wait out restarts until the deadline."""

@@ -16,10 +16,11 @@ from eventstore.keys import LAYOUT_VERSION, Keys
 from eventstore.operations import Operations
 from eventstore.plan import Plan
 from eventstore.server import EmbeddedServer
-from eventstore.settings import URL_VARIABLE, Settings
+from eventstore.settings import ARCHIVE_VARIABLE, URL_VARIABLE, Settings
 from eventstore.transport.append_queue import AppendQueue
 from eventstore.transport.durability import Durability
 from eventstore.transport.requirements import check_server, disk_level, server_info
+from eventstore.transport.shelf import Shelf
 from eventstore.transport.target import Target, parse_target
 
 DEFAULT_FOLDER = Path(".runstore")
@@ -40,6 +41,11 @@ class Opened:
         operations = self.operations
         return AppendQueue(operations.keys, operations.settings, self.durability, shown, monotonic)
 
+    def shelf(self, path: Path | None) -> Shelf:
+        """Make the place from which its readers take the archive."""
+        operations = self.operations
+        return Shelf(path, self.facts.store_id, operations.keys, operations.decoder)
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -48,6 +54,8 @@ class Opening:
     url: str | None = field(repr=False)  # may hold a password
     namespace: str
     partitions: int | None
+    archive: Path | None
+    """The file that readers look into for what left Redis; it need not be there (yet)."""
     durability: str
     settings: Settings
     upcasters: Upcasters
@@ -61,7 +69,7 @@ class Opening:
         *,
         namespace: str,
         partitions: int | None,
-        archive: None,
+        archive: Path | str | None,
         durability: str,
         settings: Settings | None,
         upcasters: Upcasters | None,
@@ -69,25 +77,26 @@ class Opening:
         folder: Path | str | None,
     ) -> Opening:
         """Check the arguments of ``open``. Raises ``InvalidArgument``."""
-        if archive is not None:
-            raise InvalidArgument(
-                "this version keeps all history in Redis and takes no archive yet: pass None"
-            )
         if partitions is not None:
             _check_partitions(partitions)
         settings = settings or Settings.from_environment()
         Durability.parse(durability, settings.durability_timeout_ms)
         upcasters = upcasters or Upcasters()
         upcasters.check()
+        url = url or os.environ.get(URL_VARIABLE) or None
+        folder = Path(folder) if folder is not None else DEFAULT_FOLDER
+        namespace = check_namespace(namespace)
+        home = folder / f"{namespace}.archive.db" if url is None else None
         return cls(
-            url=url or os.environ.get(URL_VARIABLE) or None,
-            namespace=check_namespace(namespace),
+            url=url,
+            namespace=namespace,
             partitions=partitions,
+            archive=_archive_path(archive) or home,
             durability=durability,
             settings=settings,
             upcasters=upcasters,
             allow_eviction=allow_eviction,
-            folder=Path(folder) if folder is not None else DEFAULT_FOLDER,
+            folder=folder,
         )
 
     def join_embedded(self) -> EmbeddedServer:
@@ -138,6 +147,18 @@ class Opening:
                 expected=self.partitions,
                 actual=facts.partitions,
             )
+
+
+def _archive_path(given: object) -> Path | None:
+    """Give the file that was named, by the argument or else by the variable."""
+    given = os.environ.get(ARCHIVE_VARIABLE) or None if given is None else given
+    if given is None:
+        return None
+    if not isinstance(given, (str, Path)) or not str(given):
+        raise InvalidArgument(f"archive must be the path of a file, not {given!r}")
+    if Path(given).is_dir():
+        raise InvalidArgument(f"archive must be the path of a file; {given} is a folder")
+    return Path(given)
 
 
 def _check_partitions(count: object) -> None:
