@@ -11,7 +11,9 @@ import click
 from click.exceptions import Exit
 
 from replay.cli.doctor import doctor
+from replay.cli.groups import groups
 from replay.cli.meta import completion, show_version
+from replay.cli.metrics import metrics
 from replay.cli.options import Group, global_options
 from replay.cli.output import end_unread
 from replay.cli.pauses import pauses, restore, resume
@@ -127,6 +129,8 @@ for _command in (
     resume,
     restore,
     state,
+    groups,
+    metrics,
     doctor,
     completion,
 ):

@@ -1,0 +1,232 @@
+"""Consumer groups as people and programs see them on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replay.axis import duration
+from replay.cli.output import Cell, facts, table
+
+if TYPE_CHECKING:
+    from eventstore.groups.status import GroupStatus, PartitionLag, Reset
+
+UNKNOWN = "?"
+
+_TOTALS = (
+    "lag_events",
+    "lag_ms",
+    "pending",
+    "oldest_pending_ms",
+    "parked",
+    "redriving",
+    "live_members",
+    "stalled",
+    "problems",
+)
+
+
+def group_as_json(group: GroupStatus) -> dict[str, Any]:
+    """Give all that is known of a group: positions as text, totals beside the partitions."""
+    partitions = [
+        asdict(one) | {"done": _text(one.done), "tail": str(one.tail)} for one in group.partitions
+    ]
+    resets = [asdict(one) | {"came_from": list(map(str, one.came_from))} for one in group.resets]
+    totals = {name: getattr(group, name) for name in _TOTALS}
+    return asdict(group) | {"partitions": partitions, "resets": resets} | totals
+
+
+def reset_as_json(done: Reset) -> dict[str, Any]:
+    """Give what a reset did: positions as text, totals beside the partitions."""
+    moves = [
+        asdict(move) | {"came_from": _text(move.came_from), "goes_to": str(move.goes_to)}
+        for move in done.moves
+    ]
+    return asdict(done) | {"moves": moves, "again": done.again, "skipped": done.skipped}
+
+
+def print_groups(groups: Iterable[GroupStatus]) -> None:
+    """Print a line for each group."""
+    table(
+        ("group", "live members", "behind", "for", "pending", "parked", "state"),
+        [
+            (
+                group.name,
+                len(group.live_members),
+                events_text(group.lag_events),
+                _age(group.partitions),
+                group.pending,
+                group.parked,
+                _group_state(group),
+            )
+            for group in groups
+        ],
+    )
+
+
+def print_group(group: GroupStatus) -> None:
+    """Print all of a group: what is wrong first, then a line for each partition."""
+    silent = len(group.members) - len(group.live_members)
+    redriving = f", {group.redriving:,} to be redriven" if group.redriving else ""
+    facts(
+        [
+            ("group", group.name),
+            ("state", _group_state(group)),
+            ("behind", f"{events_text(group.lag_events)} events, {_age(group.partitions)}"),
+            ("pending", _pending(group)),
+            ("parked runs", f"{group.parked:,}{redriving}"),
+            ("members", f"{len(group.live_members)} live, {silent} silent"),
+            ("created", group.created),
+            ("began at", group.start),
+        ]
+    )
+    for partition, problem in group.problems.items():
+        click.echo(f"wrong: partition {partition}: {problem}")
+    click.echo()
+    _print_partitions(group.partitions)
+    _print_members(group)
+    _print_resets(group)
+
+
+def print_reset(done: Reset) -> None:
+    """Print what a reset did, or would do."""
+    table(
+        ("partition", "from", "to", "again", "skipped", "in hand"),
+        [
+            (
+                move.partition,
+                _text(move.came_from) or UNKNOWN,
+                str(move.goes_to),
+                move.again,
+                move.skipped,
+                move.dropped,
+            )
+            for move in done.moves
+        ],
+    )
+    click.echo(
+        f"group {done.group} {'would go' if done.dry_run else 'goes'} on from {done.to}: "
+        f"{done.again:,} events again, {done.skipped:,} skipped"
+    )
+
+
+def events_text(count: int | None) -> str:
+    """Write a number of events that may be unknown."""
+    return UNKNOWN if count is None else f"{count:,}"
+
+
+def _print_partitions(partitions: Sequence[PartitionLag]) -> None:
+    def urgency(one: PartitionLag) -> tuple[bool, bool, bool, int]:
+        return (one.problem is None, not one.stalled, not _is_left(one), one.partition)
+
+    table(
+        ("partition", "state", "behind", "for", "pending", "longest", "parked", "done", "epoch",
+         "lease", "owner"),
+        [
+            (
+                one.partition,
+                _partition_state(one),
+                UNKNOWN if one.lag_events is None else one.lag_events,
+                _age([one]),
+                one.pending,
+                duration(one.oldest_pending_ms) if one.pending else None,
+                one.parked,
+                one.done.entry_id if one.done else UNKNOWN,
+                one.epoch,
+                _lease(one),
+                one.owner,
+            )
+            for one in sorted(partitions, key=urgency)
+        ],
+    )  # fmt: skip
+
+
+def _print_members(group: GroupStatus) -> None:
+    if group.members:
+        click.echo()
+        table(
+            ("member", "state", "last heard", "partitions"),
+            [
+                (
+                    member.name,
+                    "live" if member.live else "silent",
+                    f"{duration(member.silent_ms)} ago",
+                    ", ".join(map(str, member.partitions)),
+                )
+                for member in group.members
+            ],
+            "members",
+        )
+
+
+def _print_resets(group: GroupStatus) -> None:
+    if group.resets:
+        click.echo()
+        table(
+            ("when", "by", "to", "partitions"),
+            [(one.at, one.by, one.to, len(one.came_from)) for one in reversed(group.resets)],
+            "resets, the latest first",
+        )
+
+
+def _group_state(group: GroupStatus) -> str:
+    if group.problems:
+        return f"wrong on {_partitions(group.problems)}"
+    if group.stalled:
+        return f"stalled on {_partitions(group.stalled)}"
+    if group.lag_events and not group.live_members:
+        return "no live member"
+    left = [one.partition for one in group.partitions if _is_left(one)]
+    if left:
+        return f"nobody has {_partitions(left)}"
+    return "behind" if group.lag_events else "up to date"
+
+
+def _partitions(which: Iterable[int]) -> str:
+    numbers = list(map(str, which))
+    return f"partition{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
+
+
+def _partition_state(one: PartitionLag) -> str:
+    if one.problem is not None:
+        return "wrong"
+    if one.stalled:
+        return "stalled"
+    if _is_left(one):
+        return "nobody has it"
+    if one.mode == "archive":
+        return "from archive"
+    return "behind" if one.lag_events else "up to date"
+
+
+def _is_left(one: PartitionLag) -> bool:
+    """Say whether events wait and nobody holds the partition."""
+    return bool(one.lag_events) and not one.leased_for_ms
+
+
+def _age(partitions: Sequence[PartitionLag]) -> str | None:
+    """Say for how long the oldest event waits."""
+    waiting = [one for one in partitions if one.lag_ms]
+    if not waiting:
+        return None
+    oldest = max(waiting, key=lambda one: one.lag_ms or 0)
+    return f"{'over ' if oldest.lag_ms_is_least else ''}{duration(oldest.lag_ms or 0)}"
+
+
+def _pending(group: GroupStatus) -> str:
+    if not group.pending:
+        return "0"
+    return f"{group.pending:,}, the longest for {duration(group.oldest_pending_ms)}"
+
+
+def _lease(one: PartitionLag) -> Cell:
+    if one.leased_for_ms:
+        return duration(one.leased_for_ms)
+    return "ended" if one.owner else "free"
+
+
+def _text(position: object | None) -> str | None:
+    return None if position is None else str(position)
