@@ -59,6 +59,8 @@ class PreparedAppend:
     """What the script takes after ``expected``."""
     event_count: int
     size_bytes: int
+    reaches: int = 0
+    """To which version the run stream must reach back, the archive having been searched before."""
 
 
 def prepare(append: Append, settings: Settings) -> PreparedAppend:

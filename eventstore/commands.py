@@ -16,6 +16,7 @@ from eventstore.appends import AppendResult, PreparedAppend
 from eventstore.decoding import Decoder
 from eventstore.errors import (
     IdempotencyConflict,
+    OutcomeUnknown,
     RunClosed,
     RunStoreError,
     ServerRefused,
@@ -97,8 +98,9 @@ def append_batch(
     tag = keys.tag(partition)
     for append, may_be_written in batch:
         names += (keys.run_in(tag, append.run_id), keys.head_in(tag, append.run_id))
-        flag = "1" if may_be_written else "0"
-        arguments += (append.run_id, append.append_id, flag, append.expected.wire, *append.fields)
+        reaches = append.reaches or (1 if may_be_written else 0)
+        wire = append.expected.wire
+        arguments += (append.run_id, append.append_id, reaches, wire, *append.fields)
     return _scripted(
         "append",
         names,
@@ -120,6 +122,8 @@ def _append_outcome(append: PreparedAppend, partition: int, row: list[bytes]) ->
         return WrongExpectedVersion(append.run_id, append.expected.value, int(row[1]))
     if kind == b"closed":
         return RunClosed(append.run_id, int(row[1]))
+    if kind == b"archived":
+        return OutcomeUnknown(append.run_id, append.append_id, 0, begins=int(row[1]))
     if kind == b"conflict":
         key = append.idempotency_key or append.append_id
         return IdempotencyConflict(append.run_id, key, int(row[1]))

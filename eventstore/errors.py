@@ -248,19 +248,29 @@ class NotDurable(RunStoreError):
 class OutcomeUnknown(RunStoreError):
     """No answer came in time: the append may stand or not.
 
-    ``append(..., append_id=error.append_id)`` with the same events settles it, safely.
+    ``append(..., append_id=error.append_id)`` with the same events settles it, safely. ``begins``
+    says that only the archive can tell: the run's versions before it have left Redis.
     """
 
     run_id: str
     append_id: str
+    begins: int | None
 
-    def __init__(self, run_id: str, append_id: str, timeout_ms: int) -> None:
+    def __init__(
+        self, run_id: str, append_id: str, timeout_ms: int, *, begins: int | None = None
+    ) -> None:
+        why = f"no answer within {timeout_ms} ms"
+        how = "append"
+        if begins is not None:
+            why = f"versions before {begins} have left Redis, and no archive at hand holds them"
+            how = "open the store with its archive, and append"
         super().__init__(
-            f"no answer within {timeout_ms} ms: the append to run {_short(run_id)} may stand or "
-            f"not; append the same events with append_id={append_id!r} to settle it",
+            f"{why}: the append to run {_short(run_id)} may stand or not; {how} the same events "
+            f"with append_id={append_id!r} to settle it",
             run_id=run_id,
             append_id=append_id,
             timeout_ms=timeout_ms,
+            begins=begins,
         )
 
 

@@ -6,7 +6,8 @@
 -- ARGV  1 number of appends, then for each append:
 --         run id
 --         append id
---         '1' if an earlier attempt may have written this append, else '0'
+--         '0', or if an earlier attempt may have written this append, the version that the run
+--         stream must reach back to, to tell: 1, or what follows those searched in the archive
 --         expected: 'any', 'none', 'exists' or the version
 --         idempotency key, or ''
 --         digest of the content, compared when the idempotency key is known
@@ -22,6 +23,7 @@
 --         {'version', actual version}
 --         {'closed', version}
 --         {'conflict', first version}
+--         {'archived', first version the run stream holds}: ask the archive for the append id
 --         {'error', message}
 --
 -- Entries: log    id <ms>-<n>     r run id, v version, e JSON, c checksum, a append id [, w]
@@ -58,12 +60,22 @@ local function entry_at(run, version)
   return redis.call('XRANGE', run, id, id)[1]
 end
 
--- The first entry of the run that an earlier attempt of this append wrote, or nil.
-local function written_before(append)
+-- The version at which a run stream begins, if retention dropped more of it than may be.
+local function begins_too_late(append, version)
+  local first = redis.call('XRANGE', append.run, '-', '+', 'COUNT', 1)[1]
+  local begins = first and split(first[1]) or tonumber(version) + 1
+  return begins > append.reaches and begins
+end
+
+-- The first entry of the run that an earlier attempt of this append wrote, or nil, and then the
+-- version at which the run stream begins, if it may have held it before.
+local function written_before(append, version)
   local expected = tonumber(append.expected) or (append.expected == 'none' and 0)
   if expected then
     local entry = entry_at(append.run, expected + 1)
-    return entry and entry[2][8] == append.id and entry or nil
+    if entry then return entry[2][8] == append.id and entry or nil end
+    if expected >= tonumber(version) then return nil end
+    return nil, begins_too_late(append, version)
   end
   local found, last = nil, '+'
   while true do
@@ -71,7 +83,7 @@ local function written_before(append)
     for _, entry in ipairs(page) do
       if entry[2][8] == append.id then found = entry elseif found then return found end
     end
-    if #page < 128 then return found end
+    if #page < 128 then return found, not found and begins_too_late(append, version) end
     last = '(' .. page[#page][1]
   end
 end
@@ -171,9 +183,10 @@ local function append_one(append)
   local version, state, workflow = head[1] or '0', head[2], head[3]
 
   if append.key ~= '' and head[4] then return known_by_key(append, version, head[4]) end
-  if append.retried then
-    local entry = written_before(append)
+  if append.reaches > 0 then
+    local entry, begins = written_before(append, version)
     if entry then return known_by_attempt(append, version, entry) end
+    if begins then return {'archived', text(begins)} end
   end
   if state == 'deleted' or (state == 'closed' and not append.only_deletes) then
     return {'closed', version}
@@ -228,7 +241,7 @@ for i = 1, tonumber(ARGV[1]) do
   local append = {run = KEYS[2 + 2 * i], head = KEYS[3 + 2 * i], timers = {}}
   append.run_id = take()
   append.id = take()
-  append.retried = take() == '1'
+  append.reaches = tonumber(take())
   append.expected = take()
   append.key = take()
   append.digest = take()

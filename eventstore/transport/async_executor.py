@@ -7,10 +7,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from eventstore.appends import Append, prepare
+from eventstore.appends import Append, PreparedAppend, prepare
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.plan import Plan, Recall, Step, Wait
+from eventstore.recall import is_archived, look_up
 from eventstore.server import EmbeddedServer
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 from eventstore.transport.lines import AsyncLine
@@ -100,7 +101,21 @@ class AsyncExecutor:
         async with self._room:
             if self._sender is None:
                 return InvalidArgument(NOT_OPEN)
-            return await self._sender.send(prepared)
+            outcome = await self._sender.send(prepared)
+            return await self._recalled(prepared, outcome) if is_archived(outcome) else outcome
+
+    async def _recalled(self, append: PreparedAppend, outcome: AppendOutcome) -> AppendOutcome:
+        """Settle a retried append whose run stream was dropped since."""
+        while is_archived(outcome):
+            try:
+                found = await self._recall(look_up(append, outcome))
+            except RunStoreError as error:
+                return error
+            if self._sender is None or not isinstance(found, PreparedAppend):
+                return found or outcome
+            append = found
+            outcome = await self._sender.send(append)
+        return outcome
 
     async def perform(self, plan: Plan[T]) -> T:
         """Run a plan: do each step that it yields and send it the result."""

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from eventstore.appends import Append, prepare
+from eventstore.appends import Append, PreparedAppend, prepare
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.plan import Plan, Recall, Step, Wait
+from eventstore.recall import is_archived, look_up
 from eventstore.server import EmbeddedServer
 from eventstore.transport.append_queue import AppendQueue, Call, Ticket
 from eventstore.transport.async_executor import NOT_OPEN, revive
@@ -114,15 +115,45 @@ class BlockingExecutor:
         queue = self._queue
         if queue is None:
             raise InvalidArgument(NOT_OPEN)
+        prepared = [self._prepared(append) for append in appends]
+        outcomes = self._send(queue, prepared)
+        for place, outcome in enumerate(outcomes):
+            append = prepared[place]
+            if is_archived(outcome) and isinstance(append, PreparedAppend):
+                outcomes[place] = self._recalled(queue, append, outcome)
+        return outcomes
+
+    def _prepared(self, append: Append) -> PreparedAppend | RunStoreError:
+        try:
+            return prepare(append, self._settings)
+        except RunStoreError as error:
+            return error
+
+    def _recalled(
+        self, queue: AppendQueue, append: PreparedAppend, outcome: AppendOutcome
+    ) -> AppendOutcome:
+        """Settle a retried append whose run stream was dropped since."""
+        while is_archived(outcome):
+            try:
+                found = self._recall(look_up(append, outcome))
+            except RunStoreError as error:
+                return error
+            if not isinstance(found, PreparedAppend):
+                return found or outcome
+            append = found
+            (outcome,) = self._send(queue, [append])
+        return outcome
+
+    def _send(
+        self, queue: AppendQueue, appends: Sequence[PreparedAppend | RunStoreError]
+    ) -> list[AppendOutcome]:
         places = [_Place() for _ in appends]
         for place, append in zip(places, appends, strict=True):
-            try:
-                prepared = prepare(append, self._settings)
-            except RunStoreError as error:
-                place.set_result(error)
+            if isinstance(append, RunStoreError):
+                place.set_result(append)
                 continue
             with self._waiting:
-                queue.add(prepared, place)
+                queue.add(append, place)
         while not all(place.done() for place in places):
             with self._sending:
                 # Another thread may have sent ours along while this one waited for its turn.
