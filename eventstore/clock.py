@@ -16,6 +16,16 @@ Monotonic = Callable[[], float]
 
 monotonic: Monotonic = time.monotonic
 
+
+def awake_or_asleep() -> float:
+    """Give seconds that go on while the machine sleeps, where the system can tell: for leases."""
+    if _BOOT_CLOCK is None:
+        return time.monotonic()
+    return time.clock_gettime(_BOOT_CLOCK)
+
+
+_BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 

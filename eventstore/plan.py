@@ -40,3 +40,14 @@ Step = Sequence[Command[Any]] | Append | Wait | Recall
 """Commands to send together (gives their results), an append, a blocking command, or a recall."""
 
 Plan = Generator[Step, Any, T]
+
+
+def single(command: Command[T]) -> Plan[T]:
+    """Make the plan that is one command."""
+    (result,) = yield [command]
+    return result  # type: ignore[no-any-return]
+
+
+def together(commands: Sequence[Command[T]]) -> Plan[list[T]]:
+    """Make the plan that sends commands together."""
+    return (yield commands)  # type: ignore[no-any-return]

@@ -270,8 +270,8 @@ async def test_a_group_half_made_by_one_that_died_is_made_whole(
         {"concurrency": True},
         {"batch_events": 0},
         {"max_in_hand_events": 0},
-        {"claim_after_ms": -1},
-        {"claim_after_ms": 1.5},
+        {"lease_ms": -1},
+        {"lease_ms": 1.5},
         {"drain_ms": -1},
         {"types": []},
         {"types": [""]},
@@ -401,7 +401,9 @@ async def test_a_run_that_fails_waits_while_others_go_on(
             raise RuntimeError("not yet")
         await seen(event)
 
-    group = ConsumerGroup(store, "g", handle, create=True, backoff=AT_ONCE)
+    group = ConsumerGroup(
+        store, "g", handle, create=True, backoff=AT_ONCE, max_deliveries=1_000_000
+    )
     async with serving(group) as task:
         await until(lambda: len(seen.events) == 96 and tries >= 5, task)
         assert seen.by_run() == expected | {"run-3": [1]}
@@ -426,7 +428,14 @@ async def test_no_more_is_taken_than_may_be_in_hand(store: EventStore, server: A
         raise RuntimeError("everything fails")
 
     group = ConsumerGroup(
-        store, "g", handle, create=True, backoff=AT_ONCE, batch_events=16, max_in_hand_events=100
+        store,
+        "g",
+        handle,
+        create=True,
+        backoff=AT_ONCE,
+        max_deliveries=1_000_000,
+        batch_events=16,
+        max_in_hand_events=100,
     )
     async with serving(group) as task:
         await until(lambda: tries > 1_000, task)

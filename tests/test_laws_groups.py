@@ -48,7 +48,7 @@ async def handle(event):
 async def main():
     async with EventStore.open(url, namespace=namespace, partitions=None) as store:
         await ConsumerGroup(
-            store, "g", handle, create=True, member=member, claim_after_ms=300, batch_events=32,
+            store, "g", handle, create=True, member=member, lease_ms=300, batch_events=32,
             backoff=Backoff(first_ms=5, max_ms=20),
         ).run()
 

@@ -12,25 +12,34 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from eventstore.checks import check_count
+from eventstore.clock import Clock, awake_or_asleep, system_clock
 from eventstore.errors import InvalidArgument, RunStoreError, StoreUnavailable
 from eventstore.events import check_name
+from eventstore.groups.attempts import Attempts
 from eventstore.groups.backoff import Backoff
-from eventstore.groups.commands import Membership
 from eventstore.groups.hand import Counts, Hand
+from eventstore.groups.hold import Membership
 from eventstore.groups.intake import Intake
 from eventstore.groups.joining import join
 from eventstore.groups.member import Bounds, Member
 from eventstore.groups.selection import Selection
+from eventstore.groups.setting_aside import SettingAside
 from eventstore.groups.start import Start, check_start
+from eventstore.groups.tenure import Tenure
 from eventstore.groups.workers import Handler, Workers
+from eventstore.operations import Operations
 from eventstore.store import EventStore
 
 _log = logging.getLogger(__name__)
 DEFAULT_CONCURRENCY = 16
 DEFAULT_BATCH_EVENTS = 1_600
 DEFAULT_MAX_IN_HAND_EVENTS = 10_000
-DEFAULT_CLAIM_AFTER_MS = 30_000
+DEFAULT_MAX_UNACKNOWLEDGED_EVENTS = 100_000
+DEFAULT_MAX_LANE_EVENTS = 1_000
+DEFAULT_LEASE_MS = 10_000
+DEFAULT_MAX_DELIVERIES = 5
 DEFAULT_DRAIN_MS = 10_000
+LEAST_LEASE_MS = 100
 
 
 class ConsumerGroup:
@@ -71,6 +80,8 @@ class ConsumerGroup:
         handler: Handler,
         *,
         start: Start = "beginning",
+        max_deliveries: int = DEFAULT_MAX_DELIVERIES,
+        backoff: Backoff | None = None,
         create: bool = False,
         types: str | Collection[str] | None = None,
         workflow_ids: str | Collection[str] | None = None,
@@ -78,9 +89,11 @@ class ConsumerGroup:
         concurrency: int = DEFAULT_CONCURRENCY,
         batch_events: int = DEFAULT_BATCH_EVENTS,
         max_in_hand_events: int = DEFAULT_MAX_IN_HAND_EVENTS,
-        claim_after_ms: int = DEFAULT_CLAIM_AFTER_MS,
+        max_unacknowledged_events: int = DEFAULT_MAX_UNACKNOWLEDGED_EVENTS,
+        max_lane_events: int = DEFAULT_MAX_LANE_EVENTS,
+        lease_ms: int = DEFAULT_LEASE_MS,
         drain_ms: int = DEFAULT_DRAIN_MS,
-        backoff: Backoff | None = None,
+        clock: Clock = system_clock,
     ) -> None:
         if not isinstance(store, EventStore):
             raise InvalidArgument(f"a consumer group takes an EventStore, not {store!r}")
@@ -91,7 +104,10 @@ class ConsumerGroup:
         check_count("concurrency", concurrency)
         check_count("batch_events", batch_events)
         check_count("max_in_hand_events", max_in_hand_events)
-        check_count("claim_after_ms", claim_after_ms)
+        check_count("max_unacknowledged_events", max_unacknowledged_events)
+        check_count("max_lane_events", max_lane_events)
+        check_count("max_deliveries", max_deliveries)
+        check_count("lease_ms", lease_ms, least=LEAST_LEASE_MS)
         check_count("drain_ms", drain_ms, least=0)
         self.name = check_name("group name", name)
         self.member = check_name("member name", _made_up_name() if member is None else member)
@@ -101,7 +117,10 @@ class ConsumerGroup:
         self._create = create
         self._selection = Selection.of(types, workflow_ids)
         self._concurrency = concurrency
-        self._bounds = Bounds(batch_events, max_in_hand_events, claim_after_ms)
+        self._bounds = Bounds(batch_events, max_in_hand_events, max_unacknowledged_events, lease_ms)
+        self._max_lane_events = max_lane_events
+        self._max_deliveries = max_deliveries
+        self._clock = clock
         self._drain_s = drain_ms / 1000
         self._backoff = backoff or Backoff()
         self._counts = Counts()
@@ -218,7 +237,7 @@ class ConsumerGroup:
         while self._stay is None:
             operations = self._store.operations
             try:
-                served = await self._store.perform(
+                await self._store.perform(
                     join(operations, self.name, self._start, create=self._create)
                 )
             except StoreUnavailable as error:
@@ -226,18 +245,23 @@ class ConsumerGroup:
                     raise
                 _log.warning("%r: %s; trying again", self, error)
                 continue
-            who = Membership(operations.keys, self.name, self.member)
-            each = -(-self._bounds.batch_events // operations.keys.partitions)
-            hand, changed = Hand(self._selection, self._counts), asyncio.Event()
-            self._stay = Member(
-                self._store,
-                self._bounds,
-                Intake(operations, who, served, each),
-                hand,
-                Workers(who, hand, self._handler, self._concurrency, self._backoff, changed),
-                changed,
-            )
+            self._stay = self._new_stay(operations)
         return self._stay
+
+    def _new_stay(self, operations: Operations) -> Member:
+        store, bounds, changed = self._store, self._bounds, asyncio.Event()
+        who = Membership(operations.keys, self.name, self.member)
+        each = -(-bounds.batch_events // operations.keys.partitions)
+        hand = Hand(self._selection, self._counts, self._max_lane_events, awake_or_asleep)
+        intake = Intake(operations, who, hand, each)
+        known = intake.known
+        tenure = Tenure(operations, who, hand, bounds.lease_ms, known, awake_or_asleep)
+        aside = SettingAside(store, hand)
+        attempts = Attempts(
+            store, who, hand, aside, self._max_deliveries, self._backoff, self._clock
+        )
+        workers = Workers(who, hand, self._handler, self._concurrency, attempts, changed)
+        return Member(store, who, bounds, hand, intake, tenure, aside, workers, changed)
 
 
 def _made_up_name() -> str:

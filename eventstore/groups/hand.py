@@ -1,53 +1,43 @@
-"""What a member has in hand: events that were taken and are not yet acknowledged.
+"""What a member has in hand: events that were taken and are not yet through.
 
 Nothing here does I/O. Events of one run form a lane, in the order of their versions; one of a
-lane is handled at a time, different lanes go side by side.
+lane is handled at a time, different lanes go side by side. Events that may have killed an earlier
+member go alone: while one of them is handled, nothing else is.
 """
 
 from __future__ import annotations
 
-from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from eventstore.events import Position, RecordedEvent
+from eventstore.events import RecordedEvent
+from eventstore.groups.holding import Holding
+from eventstore.groups.lane import Lane
 from eventstore.groups.selection import Selection
-
-
-@dataclass(slots=True, eq=False)
-class Lane:
-    """The events of one run that wait to be handled, and how often the first one failed."""
-
-    run_id: str
-    events: deque[RecordedEvent] = field(default_factory=deque)
-    failures: int = 0
-
-    def add(self, event: RecordedEvent) -> None:
-        """Put an event in its place; mostly that is the end."""
-        if self.events and event.version < self.events[-1].version:
-            insort(self.events, event, key=lambda other: other.version)
-        else:
-            self.events.append(event)
 
 
 @dataclass(slots=True)
 class Counts:
-    """What a member did since it joined."""
+    """What a member did since it was made."""
 
     handled: int = 0
     """Events whose handler returned."""
     skipped: int = 0
-    """Events that the group's selection leaves out."""
+    """Events that the group's selection leaves out, or that the handler skipped."""
     failed: int = 0
     """Calls of the handler that raised."""
     recovered: int = 0
     """Events taken over from members that died, or from replies that were lost."""
+    parked: int = 0
+    """Runs that were set aside."""
+    held_back: int = 0
+    """Later events of runs that are set aside."""
 
     @property
     def done(self) -> int:
         """Everything the group is through with."""
-        return self.handled + self.skipped
+        return self.handled + self.skipped + self.held_back
 
     @property
     def worked(self) -> int:
@@ -56,69 +46,155 @@ class Counts:
 
 
 class Hand:
-    """The lanes of one member, those that are ready, and what is to be acknowledged."""
+    """The holdings of one member, and the lanes that are ready."""
 
-    def __init__(self, selection: Selection, counts: Counts) -> None:
-        self._selection = selection
-        self._lanes: dict[str, Lane] = {}
-        self.ready: deque[Lane] = deque()
-        """Lanes whose first event can be handled now."""
-        self.held: set[Position] = set()
-        """Where the events stand that were taken and not yet acknowledged."""
+    def __init__(
+        self,
+        selection: Selection,
+        counts: Counts,
+        max_lane_events: int,
+        now_s: Callable[[], float],
+    ) -> None:
+        self.selection = selection
         self.counts = counts
-        self._handled: list[Position] = []
+        self.holdings: dict[int, Holding] = {}
+        self.ready: deque[Lane] = deque()
+        """Lanes whose first event can be handled now, beside others."""
+        self.ready_alone: deque[Lane] = deque()
+        """Lanes with an event that must be handled alone."""
+        self.to_hold_back: dict[str, tuple[Holding, list[RecordedEvent]]] = {}
+        """Events of runs that are set aside, by run; to be set aside too."""
+        self.in_memory = 0
+        """How many events are kept in memory."""
+        self.is_beat_due = False
+        """Whether a lease ran out or was lost: a heartbeat finds out what holds."""
+        self._max_lane_events = max_lane_events
+        self._now_s = now_s
 
     @property
-    def unhandled(self) -> int:
-        """How many events in hand are not handled yet."""
-        return len(self.held) - len(self._handled)
+    def outstanding(self) -> int:
+        """How many events were taken and are not through."""
+        return sum(holding.outstanding for holding in self.holdings.values())
 
     @property
-    def handled(self) -> Sequence[Position]:
-        """What was handled and not yet acknowledged."""
-        return self._handled
+    def has_suspects(self) -> bool:
+        """Whether any event in hand is to be handled alone."""
+        return any(holding.suspects for holding in self.holdings.values())
 
-    def put(self, events: Iterable[RecordedEvent]) -> None:
-        """Take events in, each once, and pass over those that nobody wants."""
+    def put(self, holding: Holding, events: Iterable[RecordedEvent]) -> None:
+        """Take events in, and pass over those that nobody wants."""
+        accepts, parked = self.selection.accepts, holding.parked
         for event in events:
-            position = event.position
-            if position in self.held:
-                continue
-            self.held.add(position)
-            if self._selection.accepts(event):
-                self._lane_of(event).add(event)
+            holding.take(event.position)
+            if event.run_id in parked:
+                self.to_hold_back.setdefault(event.run_id, (holding, []))[1].append(event)
+                self.in_memory += 1
+            elif accepts(event):
+                self.add(holding, event)
             else:
-                self._handled.append(position)
+                holding.finish(event.position)
                 self.counts.skipped += 1
 
-    def _lane_of(self, event: RecordedEvent) -> Lane:
-        lane = self._lanes.get(event.run_id)
+    def add(self, holding: Holding, event: RecordedEvent) -> None:
+        """Put an event into the lane of its run."""
+        lane = holding.lanes.get(event.run_id)
         if lane is None:
-            lane = self._lanes[event.run_id] = Lane(event.run_id)
+            lane = holding.lanes[event.run_id] = Lane(holding, event.run_id)
+            is_new = True
+        else:
+            is_new = False
+        if lane.add(event, self._max_lane_events):
+            self.in_memory += 1
+        if holding.suspects and event.position.n in holding.suspects:
+            lane.suspects += 1
+        if is_new:
+            self.make_ready(lane)
+
+    def pop(self, lane: Lane) -> RecordedEvent:
+        """Take the first event of a lane, to be handled now."""
+        event = lane.events.popleft()
+        self.in_memory -= 1
+        if lane.suspects:
+            # If it does not kill the process now, it is none that does.
+            suspects = lane.holding.suspects
+            if lane.is_redriven or event.position.n in suspects:
+                lane.suspects -= 1
+                suspects.discard(event.position.n)
+        return event
+
+    def put_back(self, lane: Lane, event: RecordedEvent) -> None:
+        """Put a lane's first event back in its place."""
+        lane.events.appendleft(event)
+        self.in_memory += 1
+
+    def make_ready(self, lane: Lane) -> None:
+        """Let a lane be handled, once nothing stands against it."""
+        holding = lane.holding
+        if holding.is_lost or holding.is_leaving:
+            return
+        if holding.valid_until_s <= self._now_s():
+            holding.asleep.append(lane)
+            self.is_beat_due = True
+        elif lane.suspects:
+            self.ready_alone.append(lane)
+        else:
             self.ready.append(lane)
-        return lane
 
-    def done(self, lane: Lane, event: RecordedEvent) -> None:
-        """Note that an event was handled."""
-        lane.failures = 0
-        self._handled.append(event.position)
-        self.counts.handled += 1
+    def next_lane(self) -> Lane | None:
+        """Give the lane to be handled next beside others, or None."""
+        while self.ready:
+            lane = self.ready.popleft()
+            if not lane.suspects and self.may_go_on(lane):
+                return lane
+            self.make_ready(lane)  # alone, asleep, or dropped with its partition
+        return None
 
-    def end(self, lane: Lane) -> None:
-        """Let go of a lane whose events are all handled."""
-        del self._lanes[lane.run_id]
+    def next_alone(self) -> Lane | None:
+        """Give the lane to be handled next while nothing else is, or None."""
+        while self.ready_alone:
+            lane = self.ready_alone.popleft()
+            if self.may_go_on(lane):
+                return lane
+            self.make_ready(lane)
+        return None
 
-    def failed(self, lane: Lane, event: RecordedEvent) -> None:
-        """Put a failed event back in its place; its lane waits until ``again``."""
-        lane.add(event)
-        lane.failures += 1
-        self.counts.failed += 1
+    def may_go_on(self, lane: Lane) -> bool:
+        """Say whether the next event of a lane may be begun: the lease is sure to hold."""
+        holding = lane.holding
+        if holding.is_lost or holding.is_leaving:
+            return False
+        return holding.valid_until_s > self._now_s()
 
-    def again(self, lane: Lane) -> None:
-        """Let a lane that waited be handled."""
-        self.ready.append(lane)
+    def wake(self, holding: Holding) -> None:
+        """Let the lanes go on that slept until the lease was prolonged."""
+        asleep, holding.asleep = holding.asleep, []
+        for lane in asleep:
+            self.make_ready(lane)
 
-    def acknowledged(self, count: int) -> None:
-        """Let go of the first ``count`` events of ``handled``."""
-        self.held.difference_update(self._handled[:count])
-        del self._handled[:count]
+    def end(self, lane: Lane) -> list[RecordedEvent]:
+        """Let go of a lane; give the events that were left in it."""
+        if lane.holding.lanes.pop(lane.run_id, None) is None:
+            return []
+        self.in_memory -= len(lane.events)
+        return list(lane.events)
+
+    def drop(self, holding: Holding) -> None:
+        """Forget a partition that was lost, and what is in hand of it: it is somebody else's."""
+        self.is_beat_due = True
+        self.forget(holding)
+
+    def forget(self, holding: Holding) -> None:
+        """Forget a partition, and what is in hand of it."""
+        holding.is_lost = True
+        if self.holdings.get(holding.partition) is holding:
+            del self.holdings[holding.partition]
+        for lane in list(holding.lanes.values()):
+            self.end(lane)
+        self.leave(holding)
+
+    def leave(self, holding: Holding) -> None:
+        """Begin nothing more of a partition."""
+        holding.is_leaving = True
+        for lanes in (self.ready, self.ready_alone):
+            for lane in [lane for lane in lanes if lane.holding is holding]:
+                lanes.remove(lane)

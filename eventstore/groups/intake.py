@@ -1,201 +1,287 @@
-"""How one member takes a group's events: each at least once, in the order of the log.
+"""How one member takes events of the partitions that it holds: in the order of the log.
 
-XREADGROUP is not safe to repeat: a reply that is lost leaves its events pending for a member
-that never saw them. So each exchange asks first for what this member has already been given
-beyond the last event that arrived, and only then for new events. That shows exactly what got
-lost, before anything later, however often the exchange is sent. Waiting at the end of the log is
-left to a plain XREAD, which gives nothing away and can be cut short at any time.
+A plain XREADGROUP is neither fenced nor safe to repeat: a reply that is lost leaves its events
+pending for a member that never saw them, and a member that lost its lease may take some. Both
+show as a hole, since the log counts without a gap: what is missing before the events that came is
+claimed first. At the log's end the tails show what is missing behind the last one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any
 
-from eventstore.commands import Command, tail
+from eventstore.commands import Command, log_start, tail
 from eventstore.errors import HistoryGap, LogRegressed, ServerRefused
 from eventstore.events import Position, RecordedEvent
-from eventstore.groups import commands
-from eventstore.groups.commands import Membership, Pages
+from eventstore.groups import leases
+from eventstore.groups.hand import Hand
+from eventstore.groups.hold import Membership
+from eventstore.groups.holding import Holding, Phase
 from eventstore.groups.joining import vanished
+from eventstore.groups.leases import Claimed
 from eventstore.operations import Operations
 from eventstore.plan import Plan, Wait
 
-_PENDING_PAGE = 200
-
 
 class Intake:
-    """What one member has been given of each partition, and the plans that go on from there.
+    """The plans by which a member fills its hand.
 
-    ``served`` says how far the group was served when the member joined; ``each`` bounds the
-    events that one exchange takes of each partition.
+    ``each`` bounds what one exchange takes of each partition.
     """
 
-    def __init__(
-        self, operations: Operations, who: Membership, served: Mapping[int, Position], each: int
-    ) -> None:
+    def __init__(self, operations: Operations, who: Membership, hand: Hand, each: int) -> None:
         self._operations = operations
+        self._keys = operations.keys
+        self._decoder = operations.decoder
         self.who = who
+        self._hand = hand
         self._each = each
-        self._arrived = {partition: Position(partition, 0, 0) for partition in served}
-        self._reached = dict(served)
-        self._behind = False
+        self.known: dict[int, Position] = {}
+        """The furthest event that this member saw of each partition, whoever holds it now."""
 
-    def take(
-        self, handled: Sequence[Position] = (), *, check_end: bool = False
-    ) -> Plan[list[RecordedEvent]]:
-        """Acknowledge what was handled and take what comes next; empty at the log's end.
+    def take(self, *, fresh: bool, check_end: bool = False) -> Plan[int]:
+        """Acknowledge what is through and take what comes next; give how many events came.
 
-        With ``check_end`` it also reads where the log ends. Raises ``LogRegressed``,
-        ``HistoryGap``, ``CorruptEvent`` and ``UnknownGroup``.
+        Without ``fresh``, only what was pending is taken. With ``check_end`` it makes sure that
+        nothing is missing at the log's end. Raises ``LogRegressed``, ``HistoryGap``,
+        ``CorruptEvent`` and ``UnknownGroup``.
         """
-        step = self._acknowledgements(handled)
-        tails = [tail(self.who.keys, p) for p in self._reached] if check_end else []
-        was_behind = self._behind
-        reads = [self._read_own()] if was_behind else [self._read_own(), self._read_new()]
         try:
-            replies = yield [*step, *tails, *reads]
+            return (yield from self._take(fresh=fresh, check_end=check_end))
         except ServerRefused as error:
             if not str(getattr(error, "reply", "")).startswith("NOGROUP"):
                 raise
-            raise (yield from vanished(self._operations, self.who.group, self._reached)) from error
-        self._check_tails(replies[len(step) : len(step) + len(tails)])
-        own, *new = replies[len(step) + len(tails) :]
-        events = self._of_own(own)
-        for pages in new:
-            yield from self._check_log(pages)
-            events += self._of_new(pages, own)
-        if was_behind and not events:
-            events = yield from self.take(check_end=check_end)
-        return events
+            raise (yield from vanished(self._operations, self.who.group, self.known)) from error
 
-    def acknowledge(self, handled: Sequence[Position]) -> Plan[None]:
-        """Acknowledge what was handled."""
-        yield self._acknowledgements(handled)
+    def _take(self, *, fresh: bool, check_end: bool) -> Plan[int]:
+        holdings = list(self._hand.holdings.values())
+        pending = self._in_phase(Phase.PENDING)
+        live = {h.partition: h for h in self._in_phase(Phase.LIVE)} if fresh else {}
+        acknowledging, notes = self._acknowledgements(holdings)
+        claims = [self._claim_pending(holding) for holding in pending]
+        tails = [tail(self._keys, partition) for partition in live] if check_end else []
+        reads: list[Command[Any]] = []
+        if live:
+            reads = [leases.read_new(self.who, self._decoder, live, self._each)]
+        step: list[Command[Any]] = [*acknowledging, *claims, *tails, *reads]
+        replies = iter((yield step) if step else ())
+        self._note(notes, [next(replies) for _ in acknowledging])
+        count = 0
+        for holding in pending:
+            count += self._take_pending(holding, next(replies))
+        ends = [next(replies) for _ in tails]
+        pages: leases.Pages = next(replies, {})
+        for partition, page in pages.items():
+            count += yield from self._take_new(live[partition], page)
+        for end in ends:
+            if len(pages.get(end.partition, ())) < self._each:
+                count += yield from self._check_end(live[end.partition], end)
+        if fresh:
+            for holding in self._in_phase(Phase.ARCHIVE):
+                count += yield from self._take_archived(holding)
+        return count
 
-    def leave(self, handled: Sequence[Position]) -> Plan[None]:
-        """Acknowledge what was handled, and take this member off the list of members."""
-        yield [*self._acknowledgements(handled), commands.leave(self.who)]
-
-    def beat(self, silent_ms: int) -> Plan[frozenset[str]]:
-        """Report this member as alive; give who else was heard of within ``silent_ms``."""
-        (alive,) = yield [commands.beat(self.who, silent_ms)]
-        return alive  # type: ignore[no-any-return]
-
-    def _acknowledgements(self, handled: Sequence[Position]) -> list[Command[Any]]:
-        ordered = sorted(handled)
+    def _in_phase(self, phase: Phase) -> list[Holding]:
         return [
-            commands.acknowledge(self.who, partition, list(positions))
-            for partition, positions in groupby(ordered, key=lambda position: position.partition)
+            holding
+            for holding in self._hand.holdings.values()
+            if holding.phase is phase and not holding.is_leaving
         ]
+
+    # What is through
+
+    def acknowledge(self, holdings: Sequence[Holding]) -> Plan[None]:
+        """Acknowledge what is through."""
+        commands, notes = self._acknowledgements(holdings)
+        if commands:
+            self._note(notes, (yield commands))
+
+    def _acknowledgements(
+        self, holdings: Sequence[Holding]
+    ) -> tuple[list[Command[bool]], list[tuple[Holding, int, Position]]]:
+        told = [holding for holding in holdings if holding.has_news]
+        notes = [(holding, len(holding.finished), holding.done) for holding in told]
+        return [leases.acknowledge(h.hold, h.finished, h.done) for h in told], notes
+
+    def _note(self, notes: list[tuple[Holding, int, Position]], accepted: list[bool]) -> None:
+        for (holding, count, done), is_accepted in zip(notes, accepted, strict=True):
+            if is_accepted:
+                del holding.finished[:count]
+                holding.acknowledged_done = done
+            else:
+                self._hand.drop(holding)
+
+    # What was pending
+
+    def _claim_pending(self, holding: Holding) -> Command[list[Claimed] | None]:
+        return leases.claim(
+            holding.hold, self._decoder, holding.reached, holding.delivered, self._each,
+            died=holding.predecessor_died,
+        )  # fmt: skip
+
+    def _take_pending(self, holding: Holding, claimed: list[Claimed] | None) -> int:
+        if claimed is None:
+            self._hand.drop(holding)
+            return 0
+        for one in claimed:
+            n = one.event.position.n
+            if holding.predecessor_died:
+                # Delivered once: read ahead, most likely; it is tried beside others, once.
+                is_suspect = one.deliveries > 2  # noqa: PLR2004
+                holding.deliveries[n] = (one.deliveries, not is_suspect)
+                if is_suspect:
+                    holding.suspects.add(n)
+            elif one.deliveries > 1:
+                holding.deliveries[n] = (one.deliveries, False)
+        self._put(holding, [one.event for one in claimed])
+        self._hand.counts.recovered += len(claimed)
+        if len(claimed) < self._each:
+            holding.pass_over(holding.delivered)
+            self._note_reached(holding)
+            holding.phase = Phase.LIVE
+        return max(1, len(claimed))
+
+    # What is new
+
+    def _take_new(self, holding: Holding, page: list[RecordedEvent]) -> Plan[int]:
+        if holding.is_lost:
+            return 0
+        self._check_unbroken(holding, page)
+        if page[0].position.n <= holding.reached.n:
+            page = yield from self._seen_again(holding, page)
+        count = 0
+        if page and page[0].position.n > holding.reached.n + 1:
+            count = yield from self._fill_hole(holding, page[0].position)
+        if holding.is_lost or not page:
+            return count
+        self._put(holding, page)
+        return count + len(page)
+
+    def _seen_again(self, holding: Holding, page: list[RecordedEvent]) -> Plan[list[RecordedEvent]]:
+        """Leave out what came before: a server that lost this group's progress gives it again.
+
+        One that lost events may have put others in their place; then the last one that came is
+        not there. Raises ``LogRegressed``.
+        """
+        (is_there,) = yield [leases.is_in_log(self._keys, holding.reached)]
+        if not is_there:
+            raise LogRegressed(str(holding.hold), holding.reached, page[-1].position)
+        for event in page:
+            if event.position <= holding.reached and not holding.is_outstanding(event.position):
+                holding.finished.append(event.position)
+        return [event for event in page if event.position > holding.reached]
+
+    def _fill_hole(self, holding: Holding, before: Position | None) -> Plan[int]:
+        """Claim what was given to others, or got lost on the way here, before an event."""
+        count = 0
+        while not holding.is_lost:
+            (claimed,) = yield [
+                leases.claim(holding.hold, self._decoder, holding.reached, before, self._each)
+            ]
+            if claimed is None:
+                self._hand.drop(holding)
+                return count
+            events = [c.event for c in claimed if before is None or c.event.position < before]
+            if not events:
+                return count if before is None else (yield from self._still_missing(holding, count))
+            if events[0].position.n != holding.reached.n + 1:
+                break
+            self._check_unbroken(holding, events)
+            self._put(holding, events)
+            self._hand.counts.recovered += len(events)
+            count += len(events)
+            if before is not None and holding.reached.n + 1 == before.n:
+                return count
+        return (yield from self._still_missing(holding, count))
+
+    def _still_missing(self, holding: Holding, count: int) -> Plan[int]:
+        """Say what became of events that are neither new nor pending: trimmed, or lost."""
+        (begins,) = yield [log_start(self._keys, holding.partition)]
+        if begins is not None and begins.n <= holding.reached.n + 1:
+            expected = f"entry {holding.reached.n + 1}"
+            raise HistoryGap(str(holding.hold), expected, "nothing, new or pending")
+        # This member was away for so long that the log went on without it. Taking the lease
+        # again finds out from where the archive is to be read.
+        self._hand.drop(holding)
+        return count
+
+    def _check_end(self, holding: Holding, end: Position) -> Plan[int]:
+        """Make sure that everything up to the log's end came."""
+        reached = holding.reached
+        if holding.is_lost or end == reached:
+            return 0
+        if end.n < reached.n or (end.n == reached.n and end != reached):
+            if end.n == reached.n and end > reached:
+                return 0  # a start between two entries
+            raise LogRegressed(str(holding.hold), reached, end)
+        if end.n > reached.n:
+            return (yield from self._fill_end(holding, end))
+        return 0
+
+    def _fill_end(self, holding: Holding, end: Position) -> Plan[int]:
+        before = holding.reached
+        count = yield from self._fill_hole(holding, None)
+        if not holding.is_lost and holding.reached.n < end.n and holding.reached == before:
+            count = yield from self._still_missing(holding, count)
+        return count
+
+    def _check_unbroken(self, holding: Holding, page: Sequence[RecordedEvent]) -> None:
+        first, last = page[0].position, page[-1].position
+        if last > holding.reached and last.n <= holding.reached.n:
+            raise LogRegressed(str(holding.hold), holding.reached, last)
+        if last.n - first.n != len(page) - 1:
+            raise HistoryGap(
+                str(holding.hold), f"{last.n - first.n + 1} entries up to {last}", len(page)
+            )
+
+    # What left the log
+
+    def _take_archived(self, holding: Holding) -> Plan[int]:
+        """Read what comes next from archive and log together; go live when the log has it."""
+        (begins,) = yield [log_start(self._keys, holding.partition)]
+        if begins is not None and begins.n <= holding.reached.n + 1:
+            return (yield from self._go_live(holding))
+        pages = yield from self._operations.log_pages(
+            {holding.partition: holding.reached}, self._each
+        )
+        page = pages[holding.partition]
+        if not page:
+            return (yield from self._go_live(holding))
+        (counted,) = yield [leases.look_ahead(holding.hold, page[-1].position)]
+        if counted is None:
+            self._hand.drop(holding)
+            return 0
+        for event in page:
+            if holding.predecessor_died and event.position <= holding.ahead:
+                deliveries = counted.get(event.position.entry_id, 1)
+                holding.deliveries[event.position.n] = (deliveries, False)
+                holding.suspects.add(event.position.n)
+        self._put(holding, page)
+        return len(page)
+
+    def _go_live(self, holding: Holding) -> Plan[int]:
+        if holding.outstanding or holding.has_news:
+            return 0  # first everything from the archive is through
+        (outcome,) = yield [leases.go_live(holding.hold, holding.reached)]
+        if outcome == leases.GONE:
+            self._hand.drop(holding)
+        elif outcome == leases.LIVE:
+            holding.phase = Phase.LIVE
+            return 1
+        return 0
+
+    def _put(self, holding: Holding, events: Sequence[RecordedEvent]) -> None:
+        self._hand.put(holding, events)
+        self._note_reached(holding)
+
+    def _note_reached(self, holding: Holding) -> None:
+        known = self.known.get(holding.partition, holding.reached)
+        self.known[holding.partition] = max(known, holding.reached)
 
     def wait(self) -> Plan[bool]:
         """Wait at the log's end, once ``take`` with ``check_end`` found nothing more."""
+        reached = {h.partition: h.reached for h in self._in_phase(Phase.LIVE)}
         block_ms = self._operations.settings.block_ms
-        news = yield Wait(commands.wait_for_news(self.who.keys, self._reached, block_ms))
+        news = yield Wait(leases.wait_for_news(self._keys, reached, block_ms))
         return bool(news)
-
-    def recover(
-        self, idle_ms: int, alive: frozenset[str], held: set[Position], limit: int
-    ) -> Plan[list[RecordedEvent]]:
-        """Take up to ``limit`` events that nobody is handling, each partition in order.
-
-        These are pending for ``idle_ms`` or more, for members that are not alive, or for this
-        one, which does not hold them: it took them over, and the reply was lost. Raises
-        ``HistoryGap`` for an event that left the log unhandled.
-        """
-        waiting: dict[int, Position | None] = dict.fromkeys(self._reached)
-        stale: list[Position] = []
-        while waiting and len(stale) < limit:
-            pages = yield [
-                commands.idle_pending(self.who, partition, idle_ms, after, _PENDING_PAGE)
-                for partition, after in waiting.items()
-            ]
-            for page in pages:
-                stale += [one.position for one in page if self._is_stale(one, alive, held)]
-            full = [page[-1].position for page in pages if len(page) == _PENDING_PAGE]
-            waiting = {position.partition: position for position in full}
-        return (yield from self._claim(idle_ms, stale[:limit]))
-
-    def _is_stale(
-        self, pending: commands.Pending, alive: frozenset[str], held: set[Position]
-    ) -> bool:
-        if pending.member != self.who.member:
-            return pending.member not in alive
-        # What lies beyond the last arrival comes with the next exchange, in its order.
-        has_passed = pending.position <= self._arrived[pending.position.partition]
-        return has_passed and pending.position not in held
-
-    def _claim(self, idle_ms: int, stale: list[Position]) -> Plan[list[RecordedEvent]]:
-        if not stale:
-            return []
-        pages = yield [
-            commands.claim(self.who, self._operations.decoder, p, idle_ms, list(positions))
-            for p, positions in groupby(sorted(stale), key=lambda position: position.partition)
-        ]
-        return [event for page in pages for event in page]
-
-    def _read_own(self) -> Command[Pages]:
-        return commands.read_own(self.who, self._operations.decoder, self._arrived, self._each)
-
-    def _read_new(self) -> Command[Pages]:
-        return commands.read_new(self.who, self._operations.decoder, self._reached, self._each)
-
-    def _of_own(self, pages: Pages) -> list[RecordedEvent]:
-        events: list[RecordedEvent] = []
-        for page in pages.values():
-            if page:
-                events += page
-                self._note_arrival(page[-1].position)
-        self._behind = any(len(page) == self._each for page in pages.values())
-        return events
-
-    def _of_new(self, pages: Pages, own: Pages) -> list[RecordedEvent]:
-        events: list[RecordedEvent] = []
-        for partition, page in pages.items():
-            if len(own.get(partition, ())) == self._each:
-                continue  # more of the member's own comes first; this page is then part of it
-            self._check_page(page)
-            events += page
-            self._note_arrival(page[-1].position)
-        return events
-
-    def _note_arrival(self, last: Position) -> None:
-        self._arrived[last.partition] = last
-        self._reached[last.partition] = max(self._reached[last.partition], last)
-
-    def _check_log(self, pages: Pages) -> Plan[None]:
-        """Check new events, and that the log is still the one that earlier ones came from."""
-        seen_again = []
-        for partition, page in pages.items():
-            self._check_page(page)
-            if page[0].position <= self._arrived[partition]:
-                seen_again.append(self._arrived[partition])
-        if not seen_again:
-            return
-        # A server that lost this group's progress gives events again. One that lost events
-        # may have put others in their place, and then the last one that came is not there.
-        there = yield [commands.is_in_log(self.who, position) for position in seen_again]
-        for position, is_there in zip(seen_again, there, strict=True):
-            if not is_there:
-                end = pages[position.partition][-1].position
-                raise LogRegressed(self.who.place(position.partition), position, end)
-
-    def _check_page(self, page: Sequence[RecordedEvent]) -> None:
-        """Check a page of new events, which lay side by side in the log."""
-        first, last = page[0].position, page[-1].position
-        reached = self._reached[first.partition]
-        where = self.who.place(first.partition)
-        if last > reached and last.n <= reached.n:
-            raise LogRegressed(where, reached, last)
-        if last.n - first.n != len(page) - 1:
-            raise HistoryGap(where, f"{last.n - first.n + 1} entries up to {last}", len(page))
-
-    def _check_tails(self, tails: Sequence[Position]) -> None:
-        for end in tails:
-            reached = self._reached[end.partition]
-            # A log made anew may have later entries, but fewer of them.
-            if end != reached and (end < reached or end.n <= reached.n):
-                raise LogRegressed(self.who.place(end.partition), reached, end)
-            self._reached[end.partition] = end

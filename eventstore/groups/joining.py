@@ -38,6 +38,7 @@ def _create(operations: Operations, group: str, start: Start) -> Plan[None]:
     """Make the group on every partition, then register it: only what is whole is known."""
     tails = yield from operations.tails()
     positions = starting_positions(start, tails)
+    yield from _make_exact(operations, positions)
     (created_ms,) = yield [server_time()]
     yield [
         commands.find_group(operations.keys, partition, group, create_at=position)
@@ -49,6 +50,29 @@ def _create(operations: Operations, group: str, start: Start) -> Plan[None]:
         "created_ms": created_ms,
     }
     yield [commands.register(operations.keys, group, settings)]
+
+
+def _make_exact(operations: Operations, positions: dict[int, Position]) -> Plan[None]:
+    """Turn "from this time on" into "after this entry": a group knows how far it is by counting."""
+    timed = [position for position in positions.values() if position.ms and not position.n]
+    if not timed:
+        return
+    found = yield [
+        commands.last_before(operations.keys, position.partition, position.ms) for position in timed
+    ]
+    for position, before in zip(timed, found, strict=True):
+        exact = before or (yield from _in_archive(operations, position))
+        positions[position.partition] = exact
+
+
+def _in_archive(operations: Operations, position: Position) -> Plan[Position]:
+    """Find the place before the first event from a time on, where the log does not reach back."""
+    partition, ms, _ = position
+    pages = yield from operations.log_pages({partition: position}, 1)
+    if not pages[partition]:
+        return Position(partition, 0, 0)
+    n = pages[partition][0].position.n - 1
+    return Position(partition, ms - 1, n) if n else Position(partition, 0, 0)
 
 
 def _checked(

@@ -1,4 +1,4 @@
-"""One stay of one member in a group: the loop that takes, hands out and acknowledges."""
+"""One stay of one member in a group: the loop that holds, takes, hands out and acknowledges."""
 
 from __future__ import annotations
 
@@ -11,47 +11,60 @@ from typing import TYPE_CHECKING
 
 from eventstore.clock import monotonic
 from eventstore.errors import RunStoreError, ServerRefused, StoreUnavailable
+from eventstore.groups import leases
 from eventstore.groups.hand import Hand
+from eventstore.groups.hold import Membership
 from eventstore.groups.intake import Intake
+from eventstore.groups.setting_aside import SettingAside
+from eventstore.groups.tenure import Tenure
 from eventstore.groups.workers import Workers
+from eventstore.plan import single
 
 if TYPE_CHECKING:
     from eventstore.store import EventStore
 
 _log = logging.getLogger(__name__)
-_BEATS_A_CLAIM = 3
+_BEATS_A_LEASE = 3
+_HUNGRY_BEATS_A_LEASE = 12
 _LEAVE_TIMEOUT_S = 2.0
+_REDRIVES_A_BEAT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a member takes, and how long it waits."""
+    """How much a member takes, and how long it holds it."""
 
     batch_events: int
     max_in_hand_events: int
-    claim_after_ms: int
+    max_unacknowledged_events: int
+    lease_ms: int
 
 
 class Member:
-    """Takes events, lets workers handle them, acknowledges.
+    """Holds partitions, takes their events, lets workers handle them, acknowledges.
 
-    One loop makes every call that changes something at the server, so that none overtakes
-    another. ``changed`` wakes it.
+    ``changed`` wakes its loop.
     """
 
     def __init__(
         self,
         store: EventStore,
+        who: Membership,
         bounds: Bounds,
-        intake: Intake,
         hand: Hand,
+        intake: Intake,
+        tenure: Tenure,
+        aside: SettingAside,
         workers: Workers,
         changed: asyncio.Event,
     ) -> None:
         self._store = store
+        self._who = who
         self._bounds = bounds
-        self._intake = intake
         self._hand = hand
+        self._intake = intake
+        self._tenure = tenure
+        self._aside = aside
         self._workers = workers
         self._changed = changed
         self._news: asyncio.Task[bool] | None = None
@@ -71,17 +84,23 @@ class Member:
             except StoreUnavailable as error:
                 if to_end:
                     raise
-                _log.warning("%s: %s; trying again", self._intake.who, error)
+                _log.warning("%s: %s; trying again", self._who, error)
                 continue
-            if to_end and not self._hand.held:
+            if to_end and self._is_done:
                 return
             await self._rest()
+
+    @property
+    def _is_done(self) -> bool:
+        has_lanes = any(holding.lanes for holding in self._hand.holdings.values())
+        return self._tenure.is_settled and not has_lanes and not self._hand.outstanding
 
     async def once(self) -> None:
         """Take one batch and handle and acknowledge it, except for runs that failed."""
         await self._beat()
-        if self._has_room:
-            await self._take(check_end=True)
+        while self._has_room and not self._hand.outstanding:
+            if not await self._take(check_end=True):
+                break
         await self._drain()
         await self._acknowledge()
 
@@ -91,45 +110,54 @@ class Member:
 
     async def finish(self) -> None:
         """Handle what is in hand; runs that failed are left to the next member."""
+        self._tenure.is_ending = True
         self._workers.stop_retrying()
         await self._drain()
 
     async def _drain(self) -> None:
+        self._workers.begin()
         while self._workers.are_busy:
             self._changed.clear()
-            await self._changed.wait()
+            await self._beat()
+            await self._aside.hold_back_arrived()
+            self._workers.begin()
+            await self._rest()
         self._raise_failure()
 
     async def leave(self) -> None:
-        """End the stay: cut short what runs, acknowledge what was handled, leave the list."""
+        """End the stay: cut short what runs, acknowledge what is through, hand on the rest."""
         await self._workers.cancel()
         if self._news is not None:
             self._news.cancel()
             await asyncio.wait([self._news])
+        left = self._hand.outstanding
         try:
             async with asyncio.timeout(_LEAVE_TIMEOUT_S):
-                await self._store.perform(self._intake.leave(self._hand.handled))
+                await self._acknowledge()
+                await self._store.perform(self._tenure.release(everything=True))
+                await self._store.perform(single(leases.leave(self._who)))
         except (RunStoreError, TimeoutError) as error:
-            _log.warning("%s could not say that it leaves: %s", self._intake.who, error)
-        if left := self._hand.unhandled:
-            _log.warning("%s leaves %d events pending for the others", self._intake.who, left)
+            _log.warning("%s could not say that it leaves: %s", self._who, error)
+        if left:
+            _log.warning("%s leaves %d events pending for the others", self._who, left)
 
     async def _advance(self, *, wait: bool) -> bool:
         """Do what is to be done now; say whether there may be more right away."""
         self._raise_failure()
         await self._beat()
+        await self._store.perform(self._tenure.release())
         if self._news is not None and self._news.done():
             self._heed_news(self._news)
-        if self._news is None and self._has_room:
+        if self._news is None and self._has_room and self._hand.holdings:
             was_at_end = self._at_end
             self._at_end = not await self._take(check_end=was_at_end)
             if not (was_at_end and self._at_end):
                 return True
             if wait:
                 self._news = asyncio.create_task(self._wait_for_news())
-        elif self._hand.handled:
-            await self._acknowledge()
+        elif await self._acknowledge():
             return True
+        self._workers.begin()
         return False
 
     async def _rest(self) -> None:
@@ -141,24 +169,26 @@ class Member:
     @property
     def _has_room(self) -> bool:
         """Whether to take more: a batch ahead of the workers, and past runs that wait."""
-        if len(self._hand.held) >= self._bounds.max_in_hand_events:
+        hand, bounds = self._hand, self._bounds
+        if hand.in_memory >= bounds.max_in_hand_events:
             return False
-        return self._hand.unhandled < self._bounds.batch_events or self._workers.has_room
+        outstanding = hand.outstanding
+        if outstanding >= bounds.max_unacknowledged_events:
+            return False
+        return outstanding < bounds.batch_events or self._workers.has_room
 
     async def _take(self, *, check_end: bool) -> int:
-        handled = len(self._hand.handled)
-        events = await self._store.perform(
-            self._intake.take(self._hand.handled, check_end=check_end)
-        )
-        self._hand.acknowledged(handled)
-        self._hand.put(events)
+        fresh = not self._hand.has_suspects
+        count = await self._store.perform(self._intake.take(fresh=fresh, check_end=check_end))
+        await self._aside.hold_back_arrived()
         self._workers.begin()
-        return len(events)
+        return count
 
-    async def _acknowledge(self) -> None:
-        if handled := len(self._hand.handled):
-            await self._store.perform(self._intake.acknowledge(self._hand.handled))
-            self._hand.acknowledged(handled)
+    async def _acknowledge(self) -> bool:
+        holdings = [h for h in self._hand.holdings.values() if h.has_news]
+        if holdings:
+            await self._store.perform(self._intake.acknowledge(holdings))
+        return bool(holdings)
 
     async def _wait_for_news(self) -> bool:
         try:
@@ -168,28 +198,27 @@ class Member:
 
     def _heed_news(self, news: asyncio.Task[bool]) -> None:
         self._news = None
-        if news.result():
+        if news.cancelled() or news.result():
             self._at_end = False
 
     async def _beat(self) -> None:
-        """Report as alive, and take over what dead members and lost replies left, when due."""
-        if monotonic() < self._next_beat_s:
+        """Report as alive, prolong leases, share with the others, look for what is redriven."""
+        if monotonic() < self._next_beat_s and not self._hand.is_beat_due:
             return
-        claim_after_ms, limit = self._bounds.claim_after_ms, self._bounds.batch_events
-        self._next_beat_s = monotonic() + claim_after_ms / 1000 / _BEATS_A_CLAIM
+        self._hand.is_beat_due = False
         try:
-            alive = await self._store.perform(self._intake.beat(claim_after_ms))
+            taken = await self._store.perform(self._tenure.beat())
+            await self._aside.look_for_redrives(_REDRIVES_A_BEAT)
         except ServerRefused as error:  # no memory for a heartbeat; reading needs none
-            _log.warning("%s cannot report as alive: %s", self._intake.who, error)
-            return
-        events = await self._store.perform(
-            self._intake.recover(claim_after_ms, alive, self._hand.held, limit)
-        )
-        self._hand.counts.recovered += len(events)
-        self._hand.put(events)
+            _log.warning("%s cannot report as alive: %s", self._who, error)
+            taken = 0
+        beats = _HUNGRY_BEATS_A_LEASE if self._tenure.is_hungry else _BEATS_A_LEASE
+        self._next_beat_s = monotonic() + self._bounds.lease_ms / 1000 / beats
+        if taken:
+            self._at_end = False
+            if self._news is not None:
+                self._news.cancel()
         self._workers.begin()
-        if len(events) == limit and self._has_room:
-            self._next_beat_s = monotonic()
 
     def _raise_failure(self) -> None:
         if self._workers.failure is not None:

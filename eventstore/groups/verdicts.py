@@ -7,7 +7,7 @@ from datetime import timedelta
 from eventstore.errors import InvalidArgument
 
 
-class Verdict(Exception):  # noqa: N818 - it tells what is to be done, not what went wrong
+class Verdict(Exception):
     """A handler's decision about the event it was given."""
 
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from eventstore.clock import monotonic
 from eventstore.events import RecordedEvent
-from eventstore.groups.backoff import Backoff
-from eventstore.groups.commands import Membership
-from eventstore.groups.hand import Hand, Lane
+from eventstore.groups.attempts import Attempts
+from eventstore.groups.delivery import Delivery
+from eventstore.groups.hand import Hand
+from eventstore.groups.hold import Membership
+from eventstore.groups.lane import Lane
 
-Handler = Callable[[RecordedEvent], Awaitable[object] | object]
-"""Handles one event: ``async def``, or a plain function, which runs in a thread."""
+Handler = (
+    Callable[[RecordedEvent], Awaitable[object] | object]
+    | Callable[[RecordedEvent, Delivery], Awaitable[object] | object]
+)
+"""Handles one event: ``async def``, or a plain function, which runs in a thread. One that takes a
+second parameter is given the ``Delivery``."""
 
-_log = logging.getLogger(__name__)
 _TURN_S = 0.01
 _CANCEL_GRACE_S = 1.0
 
@@ -33,19 +37,21 @@ class Workers:
         hand: Hand,
         handler: Handler,
         concurrency: int,
-        backoff: Backoff,
+        attempts: Attempts,
         changed: asyncio.Event,
     ) -> None:
         self._who = who
         self._hand = hand
-        self._handler = handler
+        self._handler: Any = handler
         self._concurrency = concurrency
-        self._backoff = backoff
+        self._attempts = attempts
         self._changed = changed
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._is_alone = False
+        self._timers: dict[asyncio.TimerHandle, Lane] = {}
         self._threads: ThreadPoolExecutor | None = None
-        self._call = handler
+        self._call: Callable[..., Awaitable[object]] = handler  # type: ignore[assignment]
+        self._takes_delivery = takes_delivery(handler)
         if not is_async(handler):
             self._threads = ThreadPoolExecutor(concurrency, f"runstore-{who.group}")
             self._call = self._call_in_thread
@@ -63,79 +69,114 @@ class Workers:
         return bool(self._tasks)
 
     def begin(self) -> None:
-        """Start workers for the lanes that are ready."""
+        """Start workers for the lanes that are ready; what must go alone waits for the others."""
+        if self._is_alone or self.failure is not None:
+            return
+        if self._hand.ready_alone:
+            if not self._tasks:
+                self._is_alone = True
+                self._start(self._work_alone())
+            return
         for _ in range(min(len(self._hand.ready), self._concurrency - len(self._tasks))):
-            task = asyncio.create_task(self._work(), name=f"runstore-{self._who.group}")
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            self._start(self._work())
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work, name=f"runstore-{self._who.group}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             self.failure = error
+        if not self._tasks:
+            self._is_alone = False
         self._changed.set()
 
     async def _work(self) -> None:
+        hand = self._hand
         turn_ends_s = monotonic() + _TURN_S
-        while self._hand.ready:
-            lane = self._hand.ready.popleft()
-            while lane.events:
-                if not await self._handle(lane, lane.events.popleft()):
+        while not hand.ready_alone and (lane := hand.next_lane()):
+            while not lane.suspects and hand.may_go_on(lane):
+                if not lane.events and not await self._attempts.aside.refill(lane):
+                    break
+                if not await self._handle(lane):
                     break
                 if monotonic() > turn_ends_s:
                     # A handler that never waits must not keep heartbeats and stop() waiting.
                     await asyncio.sleep(0)
                     turn_ends_s = monotonic() + _TURN_S
             else:
-                self._hand.end(lane)
+                hand.make_ready(lane)
 
-    async def _handle(self, lane: Lane, event: RecordedEvent) -> bool:
+    async def _work_alone(self) -> None:
+        while lane := self._hand.next_alone():
+            if (lane.events or await self._attempts.aside.refill(lane)) and await self._handle(
+                lane
+            ):
+                self._hand.make_ready(lane)
+
+    async def _handle(self, lane: Lane) -> bool:
+        """Handle a lane's first event; say whether the lane can go on at once."""
+        event = self._hand.pop(lane)
+        holding = lane.holding
+        attempt = 1
+        if holding.deliveries or lane.is_redriven:
+            attempt = await self._attempts.begin(lane, event)
+            if not attempt:
+                return False
+        holding.working += 1
         try:
-            await self._call(event)  # type: ignore[misc]
+            if self._takes_delivery:
+                who = self._who
+                told = Delivery(
+                    who.group, who.member, holding.partition, holding.hold.epoch, attempt
+                )
+                await self._call(event, told)
+            else:
+                await self._call(event)
         except asyncio.CancelledError as error:
             if _is_cancelled():
+                # A thread cannot be cut short: until it ends, nobody else may have the partition.
+                holding.is_overrun = self._threads is not None
                 raise
-            self._wait_and_retry(lane, event, error)
-            return False
+            failure: BaseException | None = error
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its failure
-            self._wait_and_retry(lane, event, error)
-            return False
-        self._hand.done(lane, event)
+            failure = error
+        else:
+            failure = None
+        finally:
+            holding.working -= 1
         self._changed.set()
-        return True
+        if failure is None:
+            return await self._attempts.done(lane, event)
+        pause_s = await self._attempts.failed(lane, event, failure, attempt)
+        if pause_s is not None:
+            self._later(pause_s, lane)
+        return False
 
-    async def _call_in_thread(self, event: RecordedEvent) -> None:
+    async def _call_in_thread(self, *args: Any) -> None:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._threads, context.run, self._call_plain, event)
+        result = await loop.run_in_executor(self._threads, context.run, self._call_plain, *args)
         if inspect.isawaitable(result):
             await result
 
-    def _call_plain(self, event: RecordedEvent) -> object:
+    def _call_plain(self, *args: Any) -> object:
         try:
-            return self._handler(event)
+            return self._handler(*args)
         except StopIteration as error:  # no future can carry one: it would never end
             raise RuntimeError("the handler raised StopIteration") from error
 
-    def _wait_and_retry(self, lane: Lane, event: RecordedEvent, error: BaseException) -> None:
-        self._hand.failed(lane, event)
-        pause_s = self._backoff.pause_s(lane.failures)
-        _log.warning(
-            "group %r: handling %s, version %d of run %r, failed %d times (%s); again in %.1f s",
-            self._who.group, event.type, event.version, event.run_id, lane.failures,
-            type(error).__name__, pause_s, exc_info=error if lane.failures == 1 else None,
-        )  # fmt: skip
-        self._later(pause_s, lane)
-
     def _later(self, pause_s: float, lane: Lane) -> None:
         def again() -> None:
-            self._timers.discard(timer)
-            self._hand.again(lane)
+            del self._timers[timer]
+            self._hand.make_ready(lane)
             self.begin()
             self._changed.set()
 
         timer = asyncio.get_running_loop().call_later(pause_s, again)
-        self._timers.add(timer)
+        self._timers[timer] = lane
 
     def stop_retrying(self) -> None:
         """Let failed runs wait on; what they hold stays pending for the group."""
@@ -158,6 +199,18 @@ def is_async(handler: Any) -> bool:
     """Say whether calling this gives something to await."""
     call = getattr(handler, "__call__", None)  # noqa: B004 - an object with an async __call__
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
+
+
+def takes_delivery(handler: Any) -> bool:
+    """Say whether a handler has a second parameter that waits for a value, or a ``delivery``."""
+    try:
+        parameters = list(inspect.signature(handler).parameters.values())
+    except (TypeError, ValueError):  # a built-in that tells nothing of its parameters
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(positional) < 2:  # noqa: PLR2004 - the event, and the delivery
+        return False
+    return positional[1].default is inspect.Parameter.empty or positional[1].name == "delivery"
 
 
 def _is_cancelled() -> bool:

@@ -3,8 +3,8 @@
 -- KEYS  1 members (sorted set, score: ms of the last heartbeat, server time)
 -- ARGV  1 member  2 silence in ms after which a member counts as dead
 --       3 silence in ms after which its name is forgotten
--- REPLY names of the members that are alive; all known names if this member itself was silent
---       for too long: then the server may have been away, and the others get time to report
+-- REPLY names of the members that are alive; if this member itself was silent for too long, then
+--       the server may have been away: those that were alive when it was last heard count too
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -13,5 +13,6 @@ local function text(number) return string.format('%.0f', number) end
 local before = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or now)
 redis.call('ZADD', KEYS[1], text(now), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now - tonumber(ARGV[3])))
-local since = now - tonumber(ARGV[2])
-return redis.call('ZRANGEBYSCORE', KEYS[1], before < since and '-inf' or text(since), '+inf')
+local silence = tonumber(ARGV[2])
+local since = (now - before > silence and before or now) - silence
+return redis.call('ZRANGEBYSCORE', KEYS[1], text(since), '+inf')

@@ -1,20 +1,26 @@
--- Take pending entries over, each only if it has been idle for long enough. Entries that are
--- pending but gone from the log are named, and stay pending: from Redis 7.0 on a bare XCLAIM
--- would forget them without a word.
+-- Take over what is pending in a range of the log, in order, whoever it was delivered to. Entries
+-- that are pending but gone from the log are named, and stay pending: from Redis 7.0 on a bare
+-- XCLAIM would forget them without a word.
 --
--- KEYS  1 log (stream)
--- ARGV  1 group  2 member that takes over  3 idle time in ms  4… entry ids
--- REPLY {{entry, …}, {id of a missing entry, …}}
+-- KEYS  1 lease (hash)  2 log (stream)
+-- ARGV  1 group  2 member  3 epoch  4 first id, or '-'  5 last id, or '+'  6 how many
+--       7 '1' if the last owner died: then whatever was delivered once counts as delivered twice
+-- REPLY false if the lease is lost, else {{{entry, deliveries}, …}, {id of a missing entry, …}}
+--
+-- A claim itself is no delivery: what was read ahead and never handled must not be parked.
 
+local held = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
+if held[1] ~= ARGV[2] or held[2] ~= ARGV[3] then return false end
 local taken, missing = {}, {}
-for i = 4, #ARGV do
-  local entry = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
+for _, pending in ipairs(redis.call('XPENDING', KEYS[2], ARGV[1], ARGV[4], ARGV[5], ARGV[6])) do
+  local id, deliveries = pending[1], pending[4]
+  local entry = redis.call('XRANGE', KEYS[2], id, id)[1]
   if not entry then
-    if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1) > 0 then
-      missing[#missing + 1] = ARGV[i]
-    end
-  elseif #redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[i]) > 0 then
-    taken[#taken + 1] = entry
+    missing[#missing + 1] = id
+  else
+    if ARGV[7] == '1' then deliveries = math.max(deliveries, 2) end
+    redis.call('XCLAIM', KEYS[2], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', deliveries, 'JUSTID')
+    taken[#taken + 1] = {entry, deliveries}
   end
 end
 return {taken, missing}

@@ -1,6 +1,6 @@
 -- Find a consumer group on a log; create it if it is not there and a place is given.
 --
--- KEYS  1 log (stream)
+-- KEYS  1 log (stream)  2 lease (hash)
 -- ARGV  1 group  2 entry id after which a new group begins, or '' to create none
 -- REPLY the group's last delivered entry id, or false if there is no such group
 
@@ -17,4 +17,5 @@ end
 local place = last_delivered()
 if place or ARGV[2] == '' then return place end
 redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], ARGV[2], 'MKSTREAM')
+redis.call('HSET', KEYS[2], 'owner', '', 'until', '0', 'done', ARGV[2], 'mode', 'live', 'clean', '1')
 return ARGV[2]

@@ -1,0 +1,135 @@
+"""What becomes of an event at the handler: done, tried again, or set aside with its run."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from eventstore.clock import Clock, to_ms
+from eventstore.events import RecordedEvent
+from eventstore.groups import leases
+from eventstore.groups.backoff import Backoff
+from eventstore.groups.hand import Hand
+from eventstore.groups.hold import Membership
+from eventstore.groups.lane import Lane
+from eventstore.groups.parking.failure import Failure
+from eventstore.groups.setting_aside import SettingAside
+from eventstore.groups.verdicts import Park, Retry, Skip
+from eventstore.plan import single
+
+if TYPE_CHECKING:
+    from eventstore.store import EventStore
+
+_log = logging.getLogger(__name__)
+_SURE_DELIVERIES = 3
+"""From so many deliveries on, an event was handled alone when its handler's process died."""
+
+
+class Attempts:
+    """Counts deliveries at the server, and decides what follows a failure."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        who: Membership,
+        hand: Hand,
+        aside: SettingAside,
+        max_deliveries: int,
+        backoff: Backoff,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._who = who
+        self._hand = hand
+        self.aside = aside
+        self._max_deliveries = max_deliveries
+        self._backoff = backoff
+        self._clock = clock
+
+    async def begin(self, lane: Lane, event: RecordedEvent) -> int:
+        """Count a delivery, unless it is a first one; give its number, 0 if it must not happen."""
+        if lane.redriven is not None:
+            return await self._begin_again(lane, event, lane.redriven)
+        holding, n = lane.holding, event.position.n
+        deliveries, is_counted = holding.deliveries.get(n, (1, True))
+        if not is_counted:
+            if deliveries >= max(self._max_deliveries, _SURE_DELIVERIES):
+                await self.aside.park(lane, event, self._died(lane, deliveries))
+                return 0
+            deliveries = await self._store.perform(
+                single(leases.deliver(holding.hold, event.position, deliveries))
+            )
+            if not deliveries:
+                self._hand.drop(holding)
+                return 0
+        return deliveries
+
+    async def _begin_again(self, lane: Lane, event: RecordedEvent, begun: int) -> int:
+        if begun >= self._max_deliveries:
+            await self.aside.park_again(lane, event, self._died(lane, begun))
+            return 0
+        if not await self.aside.begin_again(lane, event, begun + 1):
+            return 0
+        lane.redriven = begun + 1
+        return begun + 1
+
+    async def done(self, lane: Lane, event: RecordedEvent) -> bool:
+        """Note that an event was handled; say whether its lane can go on."""
+        self._hand.counts.handled += 1
+        return await self._through(lane, event)
+
+    async def failed(
+        self, lane: Lane, event: RecordedEvent, error: BaseException, attempt: int
+    ) -> float | None:
+        """Decide what follows: give the seconds until the next attempt, None if there is none."""
+        if lane.holding.is_lost:
+            return None
+        if isinstance(error, Skip):
+            _log.info("%s skips %s: %s", self._who, place(event), error)
+            self._hand.counts.skipped += 1
+            return 0 if await self._through(lane, event) else None
+        self._hand.counts.failed += 1
+        now_ms = to_ms(self._clock())
+        first_ms = lane.failed_first_ms = lane.failed_first_ms or now_ms
+        if isinstance(error, Park) or attempt >= self._max_deliveries:
+            failure = Failure.of(
+                error, deliveries=attempt, first_ms=first_ms, last_ms=now_ms,
+                settings=self._store.operations.settings,
+            )  # fmt: skip
+            set_aside = self.aside.park_again if lane.is_redriven else self.aside.park
+            await set_aside(lane, event, failure)
+            return None
+        if not lane.is_redriven:
+            lane.holding.deliveries[event.position.n] = (attempt, False)
+        self._hand.put_back(lane, event)
+        return self._pause_s(event, error, attempt)
+
+    def _pause_s(self, event: RecordedEvent, error: BaseException, attempt: int) -> float:
+        pause_s = self._backoff.pause_s(attempt)
+        if isinstance(error, Retry) and error.after_s is not None:
+            pause_s = error.after_s
+        _log.warning(
+            "%s: %s failed at delivery %d of %d (%s); again in %.1f s",
+            self._who, place(event), attempt, self._max_deliveries, type(error).__name__, pause_s,
+            exc_info=error if attempt == 1 and not isinstance(error, Retry) else None,
+        )  # fmt: skip
+        return pause_s
+
+    async def _through(self, lane: Lane, event: RecordedEvent) -> bool:
+        lane.failed_first_ms = None
+        if lane.is_redriven:
+            lane.redriven = 0
+            return await self.aside.release(lane, event.version)
+        lane.holding.finish(event.position)
+        return True
+
+    def _died(self, lane: Lane, deliveries: int) -> Failure:
+        now_ms = to_ms(self._clock())
+        message = f"the process died while it handled the event, at delivery {deliveries}"
+        first_ms = lane.failed_first_ms or now_ms
+        return Failure("ProcessDied", message, "", deliveries, first_ms, now_ms)
+
+
+def place(event: RecordedEvent) -> str:
+    """Name an event in messages."""
+    return f"{event.type}, version {event.version} of run {event.run_id!r},"

@@ -1,0 +1,174 @@
+"""Runs that are set aside: how their events get there, and how they come back when asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from eventstore.errors import RunNotFound
+from eventstore.events import RecordedEvent
+from eventstore.groups.hand import Hand
+from eventstore.groups.holding import Holding
+from eventstore.groups.lane import Lane
+from eventstore.groups.parking import owner
+from eventstore.groups.parking.failure import Failure
+from eventstore.groups.parking.owner import Redrive
+from eventstore.plan import single, together
+
+if TYPE_CHECKING:
+    from eventstore.store import EventStore
+
+_log = logging.getLogger(__name__)
+_PAGE_EVENTS = 200
+
+
+class SettingAside:
+    """Parks runs of one member's partitions, holds their later events back, handles them again.
+
+    Where the server says that the lease is lost, the partition is dropped.
+    """
+
+    def __init__(self, store: EventStore, hand: Hand) -> None:
+        self._store = store
+        self._hand = hand
+
+    async def park(self, lane: Lane, event: RecordedEvent, failure: Failure) -> None:
+        """Set an event aside, and with it everything that waits behind it in its lane."""
+        holding, hand = lane.holding, self._hand
+        # What went well before it is acknowledged in the same step: a successor must not find it.
+        command = owner.park(holding.hold, event, failure, tuple(holding.finished))
+        if await self._store.perform(single(command)) is None:
+            hand.drop(holding)
+            return
+        _log.error("%s: run %r is set aside: %s", holding.hold.who, event.run_id, failure.message)
+        hand.counts.parked += 1
+        holding.parked.add(event.run_id)
+        holding.finish(event.position, is_acknowledged=True)
+        waiting, left_out = hand.end(lane), lane.left_out
+        await self.hold_back(holding, event.run_id, waiting)
+        while left_out and not holding.is_lost:
+            page = await self.read(event.run_id, left_out)
+            left_out = range(left_out.start + _PAGE_EVENTS, left_out.stop)
+            await self.hold_back(holding, event.run_id, page)
+
+    async def hold_back(
+        self, holding: Holding, run_id: str, events: Sequence[RecordedEvent]
+    ) -> None:
+        """Set later events of a parked run aside; what is no longer to be, is handled as usual."""
+        wanted = [event for event in events if self._hand.selection.accepts(event)]
+        places = [(event.version, event.position) for event in wanted]
+        if not places:
+            return
+        aside = await self._store.perform(single(owner.hold_back(holding.hold, run_id, places)))
+        if aside is None:
+            self._hand.drop(holding)
+            return
+        for event in wanted:
+            if event.version in aside:
+                holding.finish(event.position, is_acknowledged=True)
+                self._hand.counts.held_back += 1
+            else:
+                holding.parked.discard(run_id)
+                self._hand.add(holding, event)
+
+    async def hold_back_arrived(self) -> None:
+        """Set aside what came of runs that are parked."""
+        while self._hand.to_hold_back:
+            run_id, (holding, events) = self._hand.to_hold_back.popitem()
+            self._hand.in_memory -= len(events)
+            if not holding.is_lost:
+                await self.hold_back(holding, run_id, events)
+
+    async def look_for_redrives(self, limit: int) -> None:
+        """Let the runs be handled that somebody asked for, up to ``limit`` of each partition."""
+        holdings = list(self._hand.holdings.values())
+        commands = [owner.redrives(holding.hold, limit) for holding in holdings]
+        if not commands:
+            return
+        found = await self._store.perform(together(commands))
+        for holding, redrives in zip(holdings, found, strict=True):
+            for redrive in redrives:
+                self._begin(holding, redrive)
+
+    def _begin(self, holding: Holding, redrive: Redrive) -> None:
+        if redrive.run_id in holding.lanes or holding.is_leaving:
+            return
+        holding.parked.add(redrive.run_id)
+        lane = Lane(holding, redrive.run_id, left_out=range(redrive.first, redrive.last + 1))
+        lane.redriven = redrive.begun
+        lane.suspects = 1 if redrive.begun else 0
+        holding.lanes[redrive.run_id] = lane
+        self._hand.make_ready(lane)
+
+    async def begin_again(self, lane: Lane, event: RecordedEvent, attempt: int) -> bool:
+        """Note that an event that was set aside goes to the handler; False if it must not."""
+        command = owner.begin_redrive(lane.holding.hold, lane.run_id, event.version, attempt)
+        begun = await self._store.perform(single(command))
+        return self._heed(lane, begun)
+
+    async def park_again(self, lane: Lane, event: RecordedEvent, failure: Failure) -> None:
+        """Set a run aside once more."""
+        command = owner.park_again(lane.holding.hold, event, failure)
+        if self._heed(lane, await self._store.perform(single(command))):
+            _log.error("%s: run %r is set aside again: %s",
+                       lane.holding.hold.who, lane.run_id, failure.message)  # fmt: skip
+            self._hand.counts.parked += 1
+            self._hand.end(lane)
+
+    async def release(self, lane: Lane, version: int) -> bool:
+        """Note that a run that was set aside is through up to a version; False if that is all."""
+        last = await self._store.perform(
+            single(owner.release(lane.holding.hold, lane.run_id, version))
+        )
+        if last is None:
+            self._hand.drop(lane.holding)
+            return False
+        if not last:
+            lane.holding.parked.discard(lane.run_id)
+            self._hand.end(lane)
+            return False
+        if not lane.left_out or last >= lane.left_out.stop:
+            start = lane.left_out.start if lane.left_out else self._next_version(lane, version)
+            lane.left_out = range(start, last + 1)
+        return True
+
+    @staticmethod
+    def _next_version(lane: Lane, version: int) -> int:
+        return lane.events[-1].version + 1 if lane.events else version + 1
+
+    def _heed(self, lane: Lane, accepted: bool | None) -> bool:  # noqa: FBT001 - a reply
+        if accepted is None:
+            self._hand.drop(lane.holding)
+        elif not accepted:
+            lane.holding.parked.discard(lane.run_id)
+            self._hand.end(lane)
+        return bool(accepted)
+
+    async def refill(self, lane: Lane) -> bool:
+        """Read events of a lane that were left out of memory; False if nothing is left in it."""
+        while lane.left_out and not lane.events:
+            versions = lane.left_out
+            page = await self.read(lane.run_id, versions)
+            # What came meanwhile stands behind these.
+            start = min(versions.start + _PAGE_EVENTS, versions.stop)
+            lane.left_out = range(start, lane.left_out.stop)
+            wanted = [event for event in page if self._hand.selection.accepts(event)]
+            lane.events.extend(wanted)
+            self._hand.in_memory += len(wanted)
+            is_over = lane.is_redriven and not wanted
+            if is_over and not await self.release(lane, start - 1):
+                return False
+        if lane.events:
+            return True
+        self._hand.end(lane)
+        return False
+
+    async def read(self, run_id: str, versions: range) -> list[RecordedEvent]:
+        """Read the first events of a range of versions."""
+        count = min(len(versions), _PAGE_EVENTS)
+        try:
+            events = self._store.read_run(run_id, after=versions.start - 1, limit=count)
+            return [event async for event in events]
+        except RunNotFound:
+            return []  # deleted for good: there is nothing to be handled
