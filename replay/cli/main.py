@@ -16,6 +16,7 @@ from replay.cli.meta import completion, show_version
 from replay.cli.metrics import metrics
 from replay.cli.options import Group, global_options
 from replay.cli.output import end_unread
+from replay.cli.parked import parked
 from replay.cli.pauses import pauses, restore, resume
 from replay.cli.project import project
 from replay.cli.runs import runs
@@ -130,6 +131,7 @@ for _command in (
     restore,
     state,
     groups,
+    parked,
     metrics,
     doctor,
     completion,

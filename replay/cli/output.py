@@ -64,7 +64,12 @@ def shown(cell: Cell) -> str:
         return f"{cell:,.0f}" if cell.is_integer() else f"{cell:,.3f}"
     if isinstance(cell, int):
         return f"{cell:,}"
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", cell[:MAX_CELL_CHARACTERS])
+    return printable(cell[:MAX_CELL_CHARACTERS])
+
+
+def printable(text: str) -> str:
+    """Write a line for people. What could command a terminal is replaced."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: str = "") -> None:
