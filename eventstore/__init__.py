@@ -38,7 +38,7 @@ from eventstore.events import (
     from_cloudevent,
     to_cloudevent,
 )
-from eventstore.groups import ConsumerGroup
+from eventstore.groups import ConsumerGroup, Delivery, Park, Retry, Service, Skip
 from eventstore.settings import Settings
 from eventstore.store import EventStore
 from eventstore.sync_store import SyncEventStore
@@ -53,6 +53,7 @@ __all__ = [
     "ConsumerGroup",
     "CorruptEvent",
     "DefinitionChanged",
+    "Delivery",
     "EventStore",
     "Head",
     "HistoryGap",
@@ -65,15 +66,19 @@ __all__ = [
     "NewEvent",
     "NotDurable",
     "OutcomeUnknown",
+    "Park",
     "PauseNotFound",
     "Position",
     "ProjectionFailed",
     "RecordedEvent",
+    "Retry",
     "RunClosed",
     "RunNotFound",
     "RunStoreError",
     "ServerRefused",
+    "Service",
     "Settings",
+    "Skip",
     "StoreMismatch",
     "StoreUnavailable",
     "SyncEventStore",

@@ -9,13 +9,25 @@ one takes over, or the next start goes on.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import signal
+from pydantic import BaseModel
 
-from eventstore import ConsumerGroup, EventStore, RecordedEvent
+from eventstore import Delivery, Park, RecordedEvent, Retry, Service
+from eventstore.events.payloads import RunFailed
+
+LARGE_AMOUNT = 1_000_000
+
+# The first start makes the group; from then on it keeps its place.
+service = Service("teller", create=True, max_deliveries=8)
 
 
+class OrderPaid(BaseModel):
+    """The data of ``order.paid``. An event that does not fit is set aside, with the reason."""
+
+    amount: int
+    currency: str = "EUR"
+
+
+@service.on("run.completed", "run.aborted")
 async def tell(event: RecordedEvent) -> None:
     """Handle one event; raise, and it comes again after a pause, while other runs go on.
 
@@ -24,21 +36,22 @@ async def tell(event: RecordedEvent) -> None:
     print(f"{event.run_id}: {event.type} {event.data}", flush=True)
 
 
-async def main() -> None:
-    """Serve until told to stop."""
-    logging.basicConfig()
-    async with EventStore.open() as store:
-        group = ConsumerGroup(
-            store,
-            "teller",
-            tell,
-            types={"run.completed", "run.failed", "run.aborted"},
-            create=True,  # the first start makes the group; from then on it keeps its place
-        )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, group.stop)
-        await group.run()
-        print(f"told {group.counts.handled}", flush=True)
+@service.on("run.failed")
+async def alert(event: RecordedEvent, payload: RunFailed) -> None:
+    """Handle a built-in type with its own model."""
+    print(f"{event.run_id}: {event.type} {payload.error.type}", flush=True)
 
 
-asyncio.run(main())
+@service.on("order.paid", workflow_ids={"orders"})
+def thank(event: RecordedEvent, payload: OrderPaid, delivery: Delivery) -> None:
+    """Handle an event of one workflow; a plain function runs in a thread."""
+    if payload.amount < 0:
+        raise Park("money went the wrong way: somebody must look at this")
+    if payload.amount > LARGE_AMOUNT and delivery.attempt == 1:
+        raise Retry(after=1)  # the fraud check needs a second
+    print(f"{event.run_id}: thanks for {payload.amount} {payload.currency}", flush=True)
+
+
+if __name__ == "__main__":
+    service.main()
+    print(f"told {service.counts.handled}", flush=True)

@@ -12,7 +12,7 @@ from typing import Any
 from faults import soon
 from samples import notes
 
-from eventstore import Append, EventStore, RecordedEvent
+from eventstore import Append, EventStore, RecordedEvent, SyncEventStore
 from eventstore.groups import Backoff, ConsumerGroup
 
 AT_ONCE = Backoff(first_ms=1, max_ms=5)
@@ -94,7 +94,7 @@ async def serving(group: ConsumerGroup) -> AsyncIterator[asyncio.Task[None]]:
         await task
 
 
-def pending(store: EventStore, admin: Any, group: str) -> int:
+def pending(store: EventStore | SyncEventStore, admin: Any, group: str) -> int:
     """Count what the server still holds as delivered and not acknowledged."""
     keys = store.operations.keys
     logs = [keys.log(partition) for partition in range(keys.partitions)]

@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from faults import eventually
+from group_samples import pending
 from samples import ended, notes
 from servers import Server
 
-from eventstore import SyncEventStore
+from eventstore import NewEvent, SyncEventStore
+from eventstore.groups.parking import SyncParked
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -56,6 +59,19 @@ def test_the_service_tells_the_ends_and_stops_when_told(
         assert server.admin.zcard("runs:members:teller") == 0
 
 
+def test_an_order_is_thanked_for_and_a_strange_one_is_set_aside(
+    launch: Callable[..., Server],
+) -> None:
+    server = launch("valkey")
+    with SyncEventStore.open(server.url) as store, service(server.url) as process:
+        assert process.stdout
+        for run_id, data in (("strange", {"amount": "much"}), ("good", {"amount": 990})):
+            store.append(run_id, NewEvent("order.paid", data, workflow_id="orders"))
+        assert process.stdout.readline() == "good: thanks for 990 EUR\n"
+        parked = SyncParked(store, "teller")
+        eventually(lambda: [run.run_id for run in parked.list().items] == ["strange"])
+
+
 def test_a_killed_service_goes_on_at_its_next_start(launch: Callable[..., Server]) -> None:
     server = launch("valkey")
     with SyncEventStore.open(server.url) as store:
@@ -64,3 +80,5 @@ def test_a_killed_service_goes_on_at_its_next_start(launch: Callable[..., Server
             with service(server.url) as process:
                 assert process.stdout
                 assert process.stdout.readline().startswith(f"{run_id}: run.completed")
+                # Killed sooner, it would be told again: every event comes at least once.
+                eventually(lambda: not pending(store, server.admin, "teller"))
