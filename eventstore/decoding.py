@@ -31,7 +31,7 @@ class Decoder:
             _, encoded, _, checksum, _, place, _, append_id, *rest = fields
             position = Position.at_entry(partition, place)
             number = int(version)
-            _verify(checksum, run_id.encode(), append_id, encoded, number, position, rest)
+            verify_checksum(checksum, run_id.encode(), append_id, encoded, number, position, rest)
         except ValueError as error:
             raise CorruptEvent(f"version {int(version)} of run {run_id!r}", str(error)) from None
         return self._event(run_id, number, position, encoded, rest)
@@ -42,7 +42,7 @@ class Decoder:
         try:
             _, run_id, _, version, _, encoded, _, checksum, _, append_id, *rest = fields
             number = int(version)
-            _verify(checksum, run_id, append_id, encoded, number, position, rest)
+            verify_checksum(checksum, run_id, append_id, encoded, number, position, rest)
         except ValueError as error:
             raise CorruptEvent(str(position), str(error)) from None
         return self._event(run_id.decode(), number, position, encoded, rest)
@@ -99,7 +99,7 @@ class Decoder:
         )
 
 
-def _verify(
+def verify_checksum(
     checksum: bytes,
     run_id: bytes,
     append_id: bytes,

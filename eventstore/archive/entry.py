@@ -1,0 +1,79 @@
+"""An entry of the log, as its bytes are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from eventstore.archive.layout import position_at
+from eventstore.decoding import Decoder, verify_checksum
+from eventstore.errors import CorruptEvent
+from eventstore.events import Position, RecordedEvent
+
+SELECT_EVENTS = (
+    "SELECT e.place, e.ms, r.run_id, e.version, e.event, e.checksum, e.append_id, e.workflow_id "
+    "FROM events AS e JOIN runs AS r ON r.id = e.run"
+)
+"""Gives what ``Entry.of_row`` takes."""
+
+
+class Entry(NamedTuple):
+    """One entry: ``workflow_id`` is the run's, where the event itself names none."""
+
+    position: Position
+    run_id: str
+    version: int
+    encoded: bytes
+    checksum: str
+    append_id: str
+    workflow_id: str | None
+
+    @classmethod
+    def of_log(cls, partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Entry:
+        """Read an entry of the log. Raises ``CorruptEvent`` if its checksum does not fit."""
+        position = Position.at_entry(partition, entry_id)
+        try:
+            _, run_id, _, version, _, encoded, _, checksum, _, append_id, *rest = fields
+            number = int(version)
+            verify_checksum(checksum, run_id, append_id, encoded, number, position, rest)
+        except ValueError as error:
+            raise CorruptEvent(str(position), str(error)) from None
+        workflow_id = rest[1].decode() if rest else None
+        return cls(
+            position,
+            run_id.decode(),
+            number,
+            encoded,
+            checksum.decode(),
+            append_id.decode(),
+            workflow_id,
+        )
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Entry:
+        """Read a row of ``SELECT_EVENTS``. Raises ``CorruptEvent`` where its event is gone."""
+        place, ms, run_id, version, encoded, checksum, append_id, workflow_id = row
+        position = position_at(place, ms)
+        if encoded is None:
+            where = f"version {version} of run {run_id!r} ({position})"
+            raise CorruptEvent(where, "the archive holds its digest, and no longer its content")
+        return cls(position, run_id, version, encoded, checksum, append_id, workflow_id)
+
+    def recorded(self, decoder: Decoder) -> RecordedEvent:
+        """Read the event. Raises ``CorruptEvent``."""
+        fields = [
+            b"r",
+            self.run_id.encode(),
+            b"v",
+            b"%d" % self.version,
+            b"e",
+            self.encoded,
+            b"c",
+            self.checksum.encode(),
+            b"a",
+            self.append_id.encode(),
+        ]
+        if self.workflow_id is not None:
+            fields += (b"w", self.workflow_id.encode())
+        position = self.position
+        return decoder.log_entry(position.partition, position.entry_id.encode(), fields)
