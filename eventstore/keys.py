@@ -88,6 +88,11 @@ class Keys:
         """Name the hash: the settings of each consumer group."""
         return f"{self.namespace}:groups"
 
+    @property
+    def readers(self) -> str:
+        """Name the hash: how far each follower of the log that is no group has come."""
+        return f"{self.namespace}:readers"
+
     def members(self, group: str) -> str:
         """Name the sorted set: a group's members by the millisecond of their last heartbeat."""
         return f"{self.namespace}:members:{group}"

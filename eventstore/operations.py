@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eventstore import commands
@@ -12,9 +12,11 @@ from eventstore.commands import Command, Head
 from eventstore.decoding import Decoder
 from eventstore.errors import LogRegressed, RunNotFound
 from eventstore.events import Position, RecordedEvent, check_run_id
+from eventstore.events.identifiers import check_name
 from eventstore.keys import Keys
 from eventstore.log_pages import LogPages, without_holes
-from eventstore.plan import Plan, Wait
+from eventstore.plan import Plan, Recall, Wait, single
+from eventstore.readers import report_reader
 from eventstore.run_reader import RunReader, explain_missing, without_gaps
 from eventstore.settings import Settings
 from eventstore.timers import DueTimer
@@ -51,6 +53,27 @@ class Operations:
         while not reader.done:
             events += yield from reader.next_page()
         return events
+
+    def run_parts(self, parts: Sequence[tuple[str, int, int]]) -> Plan[list[list[RecordedEvent]]]:
+        """Read parts of runs, all at once: of each run what is there between two versions."""
+        pages: list[list[RecordedEvent]] = yield [
+            commands.run_page(self.keys, self.decoder, run_id, after, before, before - after - 1)
+            for run_id, after, before in parts
+        ]
+        short = [
+            n for n, (_, after, before) in enumerate(parts) if len(pages[n]) < before - after - 1
+        ]
+        if not short:
+            return pages
+        found = yield Recall(
+            lambda archive: [
+                archive.run_page(*parts[n], parts[n][2] - parts[n][1] - 1) for n in short
+            ]
+        )
+        for place, archived in zip(short, found or (), strict=False):
+            merged = {event.version: event for event in [*archived, *pages[place]]}
+            pages[place] = [merged[version] for version in sorted(merged)]
+        return pages
 
     def tails(self) -> Plan[dict[int, Position]]:
         """Read where each partition's log ends."""
@@ -120,6 +143,14 @@ class Operations:
             yield from self.log.check_kept()  # this log never had an entry, or lost them all
         behind = {p: at for p, at in after.items() if at < tails[p]}
         return (yield from self.log.read(behind, limit, go_on=True))
+
+    def report_reader(self, name: str, positions: Mapping[int, Position]) -> Plan[int]:
+        """Note how far a follower of the log has come, so that retention waits for it.
+
+        Gives the server's time in ms since 1970.
+        """
+        check_name("name", name)
+        return single(report_reader(self.keys, name, positions))
 
     def due(self, now_ms: int | None, limit: int, lease_ms: int) -> Plan[list[DueTimer]]:
         """Take up to ``limit`` due timers under a lease: of all partitions, those due first."""

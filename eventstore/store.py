@@ -218,6 +218,14 @@ class EventStore:
         """Give the position where each partition's log ends."""
         return await self.perform(self.operations.tails())
 
+    async def report_reader(self, name: str, positions: Mapping[int, Position]) -> None:
+        """Say how far a follower of the log has come: what it has not passed stays in the log.
+
+        It counts for ``group_grace_ms`` of the trimmer; who is silent for longer catches up from
+        the archive. Partitions that are not named count as not begun.
+        """
+        await self.perform(self.operations.report_reader(name, positions))
+
     async def wait(self, run_id: str, until: Until, timeout: float | timedelta) -> RecordedEvent:
         """Wait, without polling, for an event of a run, past ones included.
 

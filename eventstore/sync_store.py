@@ -165,6 +165,10 @@ class SyncEventStore:
         """Give the position where each partition's log ends."""
         return self.perform(self.operations.tails())
 
+    def report_reader(self, name: str, positions: Mapping[int, Position]) -> None:
+        """Say how far a follower of the log has come; see ``EventStore.report_reader``."""
+        self.perform(self.operations.report_reader(name, positions))
+
     def wait(self, run_id: str, until: Until, timeout: float | timedelta) -> RecordedEvent:
         """Wait, without polling, for an event of a run; see ``EventStore.wait``.
 

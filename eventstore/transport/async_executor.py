@@ -148,8 +148,9 @@ class AsyncExecutor:
     async def _recall(self, step: Recall) -> Any:
         if self._shelf is None:
             raise InvalidArgument(NOT_OPEN)
-        found = self._shelf.recall(step.read)
-        return None if found is None else await asyncio.wrap_future(found)
+        if self._shelf.is_empty:
+            return None
+        return await asyncio.to_thread(self._shelf.recall, step.read)
 
     async def _ask(self, commands: Sequence[Command[Any]], *, blocking: bool) -> list[Any]:
         """Send commands that may be sent twice; wait out restarts until the deadline."""

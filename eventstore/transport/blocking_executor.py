@@ -229,8 +229,7 @@ class BlockingExecutor:
     def _recall(self, step: Recall) -> Any:
         if self._shelf is None:
             raise InvalidArgument(NOT_OPEN)
-        found = self._shelf.recall(step.read)
-        return None if found is None else found.result()
+        return self._shelf.recall(step.read)
 
     def _ask(self, commands: Sequence[Command[Any]], *, blocking: bool) -> list[Any]:
         """Send commands that may be sent twice; wait out restarts until the deadline."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Shelf:
-    """Opens the archive to read when it is first needed, and reads in a thread of its own.
+    """Opens the archive to read when it is first needed. Any thread may use it.
 
     A file that is not there counts as nothing archived, and is looked for again next time.
     """
@@ -28,43 +28,40 @@ class Shelf:
         self._keys = keys
         self._decoder = decoder
         self._archive: Archive | None = None
-        self._was_asked = False
-        # One thread: SQLite's connections belong to the thread that made them.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="runstore-archive")
+        self._opening = threading.Lock()
 
-    def recall(self, read: Callable[[Archive], T]) -> Future[T] | None:
-        """Begin to read; None where there is no archive.
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no archive (yet)."""
+        return self._archive is None and (self._path is None or not self._path.exists())
 
-        The result raises ``StoreMismatch`` for the archive of another store.
+    def recall(self, read: Callable[[Archive], T]) -> T | None:
+        """Read from the archive; None where there is none.
+
+        Raises ``StoreMismatch`` for the archive of another store.
         """
-        if self._archive is None and (self._path is None or not self._path.exists()):
-            return None
-        self._was_asked = True
-        return self._thread.submit(self._read, read)
+        return None if self.is_empty else read(self._opened())
 
-    def _read(self, read: Callable[[Archive], T]) -> T:
-        if self._archive is None:
-            # Imported late: most stores never read it, and the archive's writer needs the stores.
-            from eventstore.archive.archive import Archive  # noqa: PLC0415
+    def _opened(self) -> Archive:
+        # Imported late: most stores never read it, and the archive's writer needs the stores.
+        from eventstore.archive.archive import Archive  # noqa: PLC0415
 
-            assert self._path is not None  # noqa: S101 - for mypy
-            self._archive = Archive.open(
-                self._path,
-                identity=self._identity,
-                namespace=self._keys.namespace,
-                partitions=self._keys.partitions,
-                decoder=self._decoder,
-                read_only=True,
-            )
-        return read(self._archive)
+        with self._opening:
+            if self._archive is None:
+                assert self._path is not None  # noqa: S101 - for mypy
+                self._archive = Archive.open(
+                    self._path,
+                    identity=self._identity,
+                    namespace=self._keys.namespace,
+                    partitions=self._keys.partitions,
+                    decoder=self._decoder,
+                    read_only=True,
+                )
+            return self._archive
 
     def close(self) -> None:
-        """Wait for what is being read, and close the file."""
-        if self._was_asked:
-            self._thread.submit(self._close)
-        self._thread.shutdown()
-
-    def _close(self) -> None:
-        archive, self._archive = self._archive, None
+        """Close the file."""
+        with self._opening:
+            archive, self._archive = self._archive, None
         if archive is not None:
             archive.close()

@@ -25,6 +25,7 @@ from replay.cli.state import state
 from replay.cli.stats import stats
 from replay.cli.timeline import timeline
 from replay.cli.transfer import export, import_
+from replay.cli.trim import trim
 
 INTERRUPTED = 130
 
@@ -132,6 +133,7 @@ for _command in (
     state,
     groups,
     parked,
+    trim,
     metrics,
     doctor,
     completion,

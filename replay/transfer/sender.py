@@ -15,7 +15,6 @@ from eventstore import (
     SyncEventStore,
     WrongExpectedVersion,
 )
-from eventstore.commands import run_page
 from eventstore.operations import Operations
 from eventstore.plan import Plan
 from eventstore.timers import changes_of
@@ -120,17 +119,9 @@ def _stored_events(
     """Read what is stored in the place of each group, all in one exchange."""
     if not groups:
         return {}
-    pages = yield [
-        run_page(
-            operations.keys,
-            operations.decoder,
-            group[0].run_id,
-            group[0].version - 1,
-            group[-1].version + 1,
-            len(group),
-        )
-        for group in groups
-    ]
+    pages = yield from operations.run_parts(
+        [(group[0].run_id, group[0].version - 1, group[-1].version + 1) for group in groups]
+    )
     return {group[0].run_id: page for group, page in zip(groups, pages, strict=True)}
 
 
