@@ -5,10 +5,12 @@ with open_database("runs.db") as database, Projector(store, database) as project
     print(Runs(database).counts_by_status())
 """
 
+from projections.built_in import BUILT_IN
 from projections.database import Database, Transaction, open_database
+from projections.failures import Failure
 from projections.positions import wait_for
 from projections.projection import Projection
-from projections.projector import BUILT_IN, Projector
+from projections.projector import Projector
 from projections.queries import (
     Checkpoint,
     Node,
@@ -24,7 +26,9 @@ from projections.queries import (
     Totals,
     spans_of,
 )
+from projections.rebuilding import RebuildProgress, Rebuilt, rebuild
 from projections.runs import RunProjection
+from projections.standing import pause, resume
 from projections.state import (
     CallState,
     NodeState,
@@ -34,7 +38,12 @@ from projections.state import (
     SignalState,
     fold,
 )
-from projections.status import ProjectionStatus, projection_status
+from projections.status import (
+    ProjectionStatus,
+    ProjectorStatus,
+    projection_status,
+    projector_status,
+)
 from projections.timelines import TimelineProjection
 
 __all__ = [
@@ -42,6 +51,7 @@ __all__ = [
     "CallState",
     "Checkpoint",
     "Database",
+    "Failure",
     "Node",
     "NodeState",
     "Page",
@@ -52,6 +62,9 @@ __all__ = [
     "Projection",
     "ProjectionStatus",
     "Projector",
+    "ProjectorStatus",
+    "RebuildProgress",
+    "Rebuilt",
     "Run",
     "RunDetails",
     "RunProjection",
@@ -66,7 +79,11 @@ __all__ = [
     "Transaction",
     "fold",
     "open_database",
+    "pause",
     "projection_status",
+    "projector_status",
+    "rebuild",
+    "resume",
     "spans_of",
     "wait_for",
 ]

@@ -4,41 +4,35 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
+from eventstore.clock import Clock, system_clock, to_ms
 from eventstore.errors import (
+    CorruptEvent,
     HistoryGap,
     InvalidArgument,
-    ProjectionFailed,
+    LogRegressed,
     ServerRefused,
     StoreMismatch,
     StoreUnavailable,
 )
-from eventstore.events import Position, RecordedEvent
-from projections.database import Database, Transaction
+from eventstore.events import Position
+from projections.built_in import BUILT_IN
+from projections.database import Database
 from projections.database.writer_lock import WriterLock
+from projections.feed import DEFAULT_BATCH_EVENTS, DEFAULT_BATCH_MS, Feed
 from projections.log import Log
-from projections.positions import (
-    DEFAULT_WAIT_S,
-    Appended,
-    Reached,
-    common_positions,
-    load_positions,
-    wait_for,
-    write_positions,
-)
+from projections.positions import DEFAULT_WAIT_S, Appended, wait_for
 from projections.projection import Projection
-from projections.registry import bind_store, register
-from projections.runs import RunProjection
+from projections.rebuilding import OnProgress as OnRebuildProgress
+from projections.rebuilding import Rebuilt, rebuild
+from projections.renewal import Renewal
+from projections.standing import pause, resume
 from projections.status import ProjectionStatus, projection_status
-from projections.timelines import TimelineProjection
+from projections.stops import clear_stop, note_stop, read_stop
 
-BUILT_IN: tuple[type[Projection], ...] = (RunProjection, TimelineProjection)
-"""What ``Runs``, ``Timeline`` and ``Pauses`` read."""
-
-DEFAULT_BATCH_EVENTS = 2_000
 DEFAULT_BLOCK_MS = 500
 DEFAULT_RETRY_PAUSE_MS = 100
 DEFAULT_RETRY_PAUSE_MAX_MS = 5_000
@@ -46,6 +40,7 @@ DEFAULT_RETRY_PAUSE_MAX_MS = 5_000
 OnProgress = Callable[[int], None]
 """Is told, after each batch, how many events the call has projected so far."""
 
+_STOPS = (LogRegressed, HistoryGap, CorruptEvent, StoreMismatch, ServerRefused)
 _log = logging.getLogger(__name__)
 
 
@@ -55,13 +50,20 @@ class Projector:
     Each event counts once: rows and positions are committed together, and after a kill anywhere
     the projector goes on where the last commit stands. ``projections`` are classes, each made
     anew here, or instances for this projector alone; one that is new to the database catches up
-    from the log's beginning. From its first run until ``close`` this is the only projector of
-    its database. One thread at a time may run it.
+    from the log's beginning, one whose version changed is rebuilt beside its old rows. From its
+    first run until ``close`` this is the only projector of its database. One thread at a time
+    may run it.
+
+    A projection that raises is shown as failed and stands before that event until it is resumed
+    (or skips it, see ``Projection.on_failure``); the others go on.
 
     - ``batch_events``: the most events in one transaction.
+    - ``batch_ms``: how long a transaction should take at most; batches adapt to it.
     - ``block_ms``: how long ``run`` waits at the store for events before it looks at ``stop``.
     - ``retry_pause_ms``, doubling up to ``retry_pause_max_ms``: how long ``run`` waits between
       attempts while the store cannot be reached.
+    - ``lock_timeout_s``: how long to wait for another projector of the database to leave; None
+      waits for ever. By default it is refused at once, with who the other is.
     """
 
     def __init__(
@@ -71,11 +73,14 @@ class Projector:
         projections: Iterable[type[Projection] | Projection] = BUILT_IN,
         *,
         batch_events: int = DEFAULT_BATCH_EVENTS,
+        batch_ms: int = DEFAULT_BATCH_MS,
         block_ms: int = DEFAULT_BLOCK_MS,
         retry_pause_ms: int = DEFAULT_RETRY_PAUSE_MS,
         retry_pause_max_ms: int = DEFAULT_RETRY_PAUSE_MAX_MS,
+        lock_timeout_s: float | None = 0,
+        clock: Clock = system_clock,
     ) -> None:
-        if min(batch_events, block_ms, retry_pause_ms, retry_pause_max_ms) < 1:
+        if min(batch_events, batch_ms, block_ms, retry_pause_ms, retry_pause_max_ms) < 1:
             raise InvalidArgument("the settings of a projector must be 1 or more")
         self._store = store
         self._database = database
@@ -83,38 +88,49 @@ class Projector:
         self._names = [projection.name for projection in self._projections]
         if len(set(self._names)) < max(1, len(self._names)):
             raise InvalidArgument("give at least one projection, and each name once")
-        self._batch_events = batch_events
+        self._feed = Feed(
+            store,
+            database,
+            self._projections,
+            batch_events=batch_events,
+            batch_ms=batch_ms,
+            clock=clock,
+        )
         self._block_ms = block_ms
         self._retry_pause_s = retry_pause_ms / 1_000
         self._retry_pause_max_s = retry_pause_max_ms / 1_000
-        self._lock = WriterLock(database.path)
-        self._reached: dict[str, dict[int, Position]] = {}
+        self._lock = WriterLock(database.path, clock=clock)
+        self._lock_timeout_s = lock_timeout_s
+        self._clock = clock
+        self._begun = False
+        self._stop_noted = False
+        self._idle_work = 0
+        self._renewal = Renewal(store, database, self._feed, clock)
 
     def run_once(self, *, block_ms: int | None = None) -> int:
         """Project one batch, and give how many events it had; 0 at the end of the log.
 
         With ``block_ms``, wait so many milliseconds for events at the end. Raises
         ``StoreMismatch`` while another projector runs, or for the database of another store;
-        ``ProjectionFailed`` if a projection raised; ``HistoryGap`` and ``LogRegressed`` if the
-        log is not what it was. Nothing of a batch that raised is written.
+        ``HistoryGap`` and ``LogRegressed`` if the log is not what it was. Nothing of a batch that
+        raised is written, and ``status`` says why. A projection that fails raises nothing here.
         """
-        self._begin()
-        after = common_positions(self._reached.values())
-        events = self._store.read_log(after, limit=self._batch_events, block_ms=block_ms)
-        if events:
-            self._project(events, after)
-        return len(events)
+        return self._once(block_ms, None)
 
     def run_to_end(self, on_progress: OnProgress | None = None) -> int:
         """Project until the log ends, and give how many events that were.
 
-        Raises as ``run_once`` does.
+        Raises as ``run_once`` does; and ``ProjectionFailed``, when all others have come to the
+        end, if one of these projections stands failed.
         """
         done = 0
         while count := self.run_once():
             done += count
             if on_progress:
                 on_progress(done)
+        while self._idle_work:
+            self._idle_work = self._feed.idle()
+        self._raise_failed()
         return done
 
     def run(
@@ -128,7 +144,7 @@ class Projector:
         done, pause_s = 0, self._retry_pause_s
         while not stop.is_set():
             try:
-                count = self.run_once(block_ms=self._block_ms)
+                count = self._once(self._block_ms, stop)
             except StoreUnavailable as error:
                 _log.warning("projector waits %g s: %s", pause_s, error)
                 stop.wait(pause_s)
@@ -140,10 +156,27 @@ class Projector:
                 on_progress(done)
         return done
 
+    def pause(self, name: str, cause: str = "") -> None:
+        """Stop feeding a projection until ``resume``, also over restarts; the others go on."""
+        pause(self._database, name, cause, clock=self._clock)
+
+    def resume(self, name: str) -> None:
+        """Let a paused or failed projection go on where it stands."""
+        resume(self._database, name)
+
+    def rebuild(self, *names: str, on_progress: OnRebuildProgress | None = None) -> Rebuilt:
+        """Make the rows of the named projections anew, or of all; see ``rebuilding.rebuild``.
+
+        Any thread may call it, also while another one runs the projector.
+        """
+        return rebuild(
+            self._store, self._database, names, self._projections, on_progress=on_progress
+        )
+
     def wait_for(
         self, appended: Appended | Iterable[Position], timeout_s: float = DEFAULT_WAIT_S
     ) -> None:
-        """Wait until this projector's rows show what was appended. Raises ``WaitTimeout``."""
+        """Wait until this projector's rows show what was appended; see ``wait_for``."""
         wait_for(self._database, appended, timeout_s, projections=self._names)
 
     def status(self) -> list[ProjectionStatus]:
@@ -152,43 +185,50 @@ class Projector:
 
     def close(self) -> None:
         """Let another projector have the database. The next run begins again."""
-        self._reached = {}
+        self._begun = False
+        self._feed.forget()
+        self._renewal.close()
         self._lock.release()
 
-    def _begin(self) -> None:
-        """Take the database, once: nobody else changes it from here on."""
-        if self._reached:
-            return
-        self._lock.acquire()
+    def _once(self, block_ms: int | None, stop: threading.Event | None) -> int:
+        if not self._begin(stop):
+            return 0
         try:
-            self._reached = self._registered()
+            count = self._renewal.step()
+            busy = self._renewal.outdated or self._idle_work
+            count += self._feed.once(None if busy else block_ms)
+            self._idle_work = self._feed.idle() if not count else 0
+        except _STOPS as error:
+            self._feed.forget()
+            note_stop(self._database, error, to_ms(self._clock()))
+            self._stop_noted = True
+            raise
+        if self._stop_noted:
+            clear_stop(self._database)
+            self._stop_noted = False
+        return count
+
+    def _begin(self, stop: threading.Event | None) -> bool:
+        """Take the database, once: no other projector changes it from here on."""
+        if self._begun:
+            return True
+        if not self._lock.acquire(self._lock_timeout_s, stop):
+            return False
+        try:
+            self._feed.begin()
+            with self._database.snapshot() as tx:
+                self._stop_noted = read_stop(tx) is not None
         except BaseException:
             self._lock.release()
             raise
+        self._begun = True
+        return True
 
-    def _registered(self) -> dict[str, dict[int, Position]]:
-        """Make sure that store, database and projections fit; give where each one stands."""
-        for projection in self._projections:
-            projection.forget()
-        with self._database.transaction() as tx:
-            bind_store(tx, self._store.identity)
-            for projection in self._projections:
-                register(tx, projection)
-            return {name: load_positions(tx, name) for name in self._names}
-
-    def _project(self, events: Sequence[RecordedEvent], after: Reached) -> None:
-        gained: dict[str, Reached] = {}
-        try:
-            with self._database.transaction() as tx:
-                for projection in self._projections:
-                    fresh = _not_yet(events, self._reached[projection.name], after)
-                    _feed(tx, projection, fresh)
-                    gained[projection.name] = write_positions(tx, projection.name, fresh)
-        except BaseException:
-            self._reached = {}  # the next run reads from the database what stands
-            raise
-        for name, positions in gained.items():
-            self._reached[name].update(positions)
+    def _raise_failed(self) -> None:
+        for status in projection_status(self._database):
+            if status.name in self._names and status.failure:
+                here = self._feed.stopped.get(status.name)
+                raise here or status.failure.raised_by(status.name)
 
     def __enter__(self) -> Self:
         return self
@@ -200,43 +240,3 @@ class Projector:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _not_yet(
-    events: Sequence[RecordedEvent], reached: Reached, after: Reached
-) -> Sequence[RecordedEvent]:
-    """Leave out what a projection that is ahead of the others has had."""
-    if reached == after:
-        return events
-    start = (0, 0, 0)
-    return [e for e in events if e.position > reached.get(e.position.partition, start)]
-
-
-def _feed(tx: Transaction, projection: Projection, events: Sequence[RecordedEvent]) -> None:
-    if not events:
-        return
-    event: RecordedEvent | None = None
-    try:
-        for event in events:
-            projection.apply(tx, event)
-        event = None
-        projection.flush(tx)
-    except (ServerRefused, StoreUnavailable, StoreMismatch, HistoryGap):
-        raise  # the disk or the log, not the projection
-    except Exception as error:
-        raise _failure(projection, event, events[-1], error) from error
-
-
-def _failure(
-    projection: Projection, event: RecordedEvent | None, last: RecordedEvent, error: Exception
-) -> ProjectionFailed:
-    """Name the event, or for rows that were kept back the end of the batch."""
-    place = event or last
-    what = f"take {place.type}" if event else "write the batch that ends"
-    return ProjectionFailed(
-        f"projection {projection.name!r} could not {what} at version {place.version} of run "
-        f"{place.run_id!r} ({type(error).__name__}: {error}); nothing of the batch was written",
-        projection=projection.name,
-        event=event,
-        position=place.position,
-    )

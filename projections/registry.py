@@ -5,6 +5,7 @@ from __future__ import annotations
 from eventstore.errors import StoreMismatch
 from projections.database import Transaction
 from projections.database.migrations import statements
+from projections.objects import objects_of, to_json
 from projections.projection import Projection
 
 
@@ -26,21 +27,11 @@ def bind_store(tx: Transaction, identity: str) -> None:
 
 
 def register(tx: Transaction, projection: Projection) -> None:
-    """Make the tables of a projection that is new to the database.
-
-    Raises ``StoreMismatch`` if its rows here were made by another version of it.
-    """
-    name, version = projection.name, projection.version
-    found = tx.execute("SELECT version FROM projections WHERE name = ?", (name,))
-    if not found:
+    """Make the tables of a projection that is new to the database."""
+    if not tx.execute("SELECT 1 FROM projections WHERE name = ?", (projection.name,)):
         for statement in statements(projection.schema):
             tx.execute(statement)
-        tx.execute("INSERT INTO projections (name, version) VALUES (?, ?)", (name, version))
-    elif found[0][0] != version:
-        raise StoreMismatch(
-            f"projection {name!r} is version {found[0][0]} in this database and {version} in "
-            "this code; project into a new database",
-            projection=name,
-            found=found[0][0],
-            expected=version,
+        tx.execute(
+            "INSERT INTO projections (name, version, objects) VALUES (?, ?, ?)",
+            (projection.name, projection.version, to_json(objects_of(projection))),
         )

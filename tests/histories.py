@@ -235,11 +235,20 @@ def project(
         return projector.run_to_end()
 
 
+_TABLES = """
+SELECT name FROM sqlite_master
+WHERE type = 'table' AND name NOT LIKE 'search!_%' ESCAPE '!'
+"""
+
+
 def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Give every row of every table of a database, sorted."""
+    """Give every row of every table of a database, sorted.
+
+    Not those of the search, which is fed later and in batches of its own: it is no projection.
+    """
     connection = sqlite3.connect(path)
     try:
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        names = connection.execute(_TABLES)
         return {
             name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
             for (name,) in names.fetchall()

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from eventstore.errors import ServerRefused, StoreMismatch
+from eventstore.errors import ServerRefused, StoreMismatch, StoreUnavailable
 from projections.database.errors import translated
 from projections.database.migrations import check_database, migrate, migrations
 
@@ -17,6 +17,8 @@ _WAL_PAGES = 8_000  # 32 MB: a page that many batches touch is copied to the dat
 _WAL_LIMIT_BYTES = 64 * 1_048_576
 _CACHE_KIB = 32 * 1_024
 _RETRY_PAUSE_S = 0.01
+
+FileId = tuple[int, int] | None
 
 
 def open_writer(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
@@ -59,6 +61,32 @@ def open_reader(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def begin(connection: sqlite3.Connection, path: Path, patience_ms: int = 0) -> None:
+    """Begin a transaction that writes; another writer is waited for, see ``busy_timeout_ms``.
+
+    Where ``patience_ms`` is more than that, it is tried again: a signal is heeded in between.
+    """
+    deadline = time.monotonic() + patience_ms / 1_000
+    while True:
+        try:
+            with translated(path):
+                connection.execute("BEGIN IMMEDIATE")
+        except StoreUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+        else:
+            return
+
+
+def file_id(path: Path) -> FileId:
+    """Tell one file from another that takes its place; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _check_schema(connection: sqlite3.Connection, path: Path) -> None:

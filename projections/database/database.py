@@ -12,8 +12,8 @@ from queue import Empty, LifoQueue
 from types import TracebackType
 from typing import Any, Self
 
-from eventstore.errors import InvalidArgument, ServerRefused, StoreUnavailable
-from projections.database.connections import open_reader, open_writer
+from eventstore.errors import InvalidArgument, ServerRefused, StoreMismatch, StoreUnavailable
+from projections.database.connections import FileId, begin, file_id, open_reader, open_writer
 from projections.database.errors import translated
 
 DEFAULT_BUSY_TIMEOUT_MS = 5_000
@@ -28,6 +28,11 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it goes on; SQLite may have rolled it back by itself."""
+        return self._connection.in_transaction
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run one statement and give all its rows, as tuples."""
@@ -55,25 +60,27 @@ class Database:
         self._busy_timeout_ms = busy_timeout_ms
         self._writing = threading.Lock()
         self._writer = None if read_only else open_writer(path, busy_timeout_ms)
+        self._file = file_id(path)
+        self._reader_files: dict[sqlite3.Connection, FileId] = {}
         self._closed = False
         # A place for each reader; None stands for one that is not connected yet.
         self._readers: LifoQueue[sqlite3.Connection | None] = LifoQueue()
         for _ in range(max_readers - 1):
             self._readers.put(None)
-        self._readers.put(open_reader(path, busy_timeout_ms) if read_only else None)
+        self._readers.put(self._connect_reader() if read_only else None)
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, patience_ms: int = 0) -> Iterator[Transaction]:
         """Write: commit when the block ends, roll back when it raises.
 
         Raises ``ServerRefused`` when the disk is full or the database was opened to be read
         only, ``StoreUnavailable`` when another process goes on writing for longer than
-        ``busy_timeout_ms``, ``InvalidArgument`` after ``close``.
+        ``busy_timeout_ms``, or ``patience_ms`` if that is more, ``StoreMismatch`` when another
+        file has taken the place of the one that was opened, ``InvalidArgument`` after ``close``.
         """
         with self._writing:
             writer = self._open_writer()
-            with translated(self.path):
-                writer.execute("BEGIN IMMEDIATE")
+            begin(writer, self.path, patience_ms)
             try:
                 yield Transaction(writer, self.path)
                 with translated(self.path):
@@ -115,13 +122,19 @@ class Database:
             except Empty:
                 return
             if reader:
-                reader.close()
+                self._close_reader(reader)
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._closed:
             raise InvalidArgument(f"database {self.path} is closed; open it again")
         if self._writer is None:
             raise ServerRefused(f"database {self.path} was opened to be read only")
+        if file_id(self.path) != self._file:
+            raise StoreMismatch(
+                f"another file has taken the place of database {self.path} while it was open; "
+                "open it again",
+                path=str(self.path),
+            )
         return self._writer
 
     def _take_reader(self) -> sqlite3.Connection:
@@ -134,10 +147,24 @@ class Database:
                 f"all readers of {self.path} stay in use; raise max_readers"
             ) from None
         try:
-            return reader or open_reader(self.path, self._busy_timeout_ms)
+            if reader and self._reader_files[reader] == file_id(self.path):
+                return reader
+            if reader:  # another file has taken the place of its own: it would see the past
+                self._close_reader(reader)
+            return self._connect_reader()
         except BaseException:
             self._readers.put(None)
             raise
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        file = file_id(self.path)
+        reader = open_reader(self.path, self._busy_timeout_ms)
+        self._reader_files[reader] = file
+        return reader
+
+    def _close_reader(self, reader: sqlite3.Connection) -> None:
+        del self._reader_files[reader]
+        reader.close()
 
     def _give_back(self, reader: sqlite3.Connection) -> None:
         self._readers.put(reader)

@@ -3,48 +3,124 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import socket
+import threading
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
+from eventstore.clock import Clock, monotonic, system_clock
 from eventstore.errors import ServerRefused, StoreMismatch
 
-_PID_BYTES = 20
+_HOLDER_BYTES = 1_024
+_LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock: its process, the machine that it runs on, and since when."""
+
+    pid: int
+    host: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.since}"
 
 
 class WriterLock:
     """An exclusive lock on ``<database>.lock``; the file stays, and names its last holder."""
 
-    def __init__(self, database_path: Path) -> None:
+    def __init__(
+        self,
+        database_path: Path,
+        *,
+        what: str = "another projector writes to this database",
+        clock: Clock = system_clock,
+    ) -> None:
         self.path = database_path.with_name(database_path.name + ".lock")
+        self._what = what
+        self._clock = clock
         self._file: int | None = None
 
-    def acquire(self) -> None:
-        """Take the lock, at once or not at all.
+    def acquire(self, timeout_s: float | None = 0, stop: threading.Event | None = None) -> bool:
+        """Take the lock within ``timeout_s`` seconds; None waits for ever.
 
-        Raises ``StoreMismatch`` naming the process that holds it.
+        Gives False if ``stop`` was set before it was free. Raises ``StoreMismatch`` naming who
+        holds it (``holder_pid``, ``holder_host``, ``since``).
         """
         if self._file is not None:
-            return
+            return True
+        file = self._opened()
         try:
-            file = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ServerRefused(f"cannot lock {self.path} ({error.strerror})") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(file, _PID_BYTES, 0).decode("ascii", "replace").strip()
-            os.close(file)
-            raise StoreMismatch(
-                f"another projector writes to this database, in process {holder or 'unknown'}; "
-                "stop it first, or give another path",
-                holder_pid=int(holder) if holder.isdigit() else None,
-            ) from error
-        os.ftruncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
-        self._file = file
+            if self._waited(file, timeout_s, stop or threading.Event()):
+                _write_holder(file, self._clock())
+                self._file = file
+        finally:
+            if self._file is None:
+                os.close(file)
+        return self._file is not None
 
     def release(self) -> None:
         """Give the lock up, if it is held."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def holder(self) -> Holder | None:
+        """Say who holds the lock now; None if nobody does, or nobody can tell."""
+        try:
+            file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            return None if _locked(file, fcntl.LOCK_SH) else _read_holder(file)
+        finally:
+            os.close(file)
+
+    def _waited(self, file: int, timeout_s: float | None, stop: threading.Event) -> bool:
+        deadline_s = None if timeout_s is None else monotonic() + timeout_s
+        while not _locked(file):
+            if deadline_s is not None and monotonic() >= deadline_s:
+                raise self._held(_read_holder(file))
+            if stop.wait(_LOOK_EVERY_S):
+                return False
+        return True
+
+    def _opened(self) -> int:
+        try:
+            return os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ServerRefused(f"cannot lock {self.path} ({error.strerror})") from error
+
+    def _held(self, holder: Holder | None) -> StoreMismatch:
+        return StoreMismatch(
+            f"{self._what}: {holder or 'a process that gave no name'}; wait for it, stop it, "
+            "or give another path",
+            holder_pid=holder and holder.pid,
+            holder_host=holder and holder.host,
+            since=holder and holder.since,
+        )
+
+
+def _locked(file: int, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _write_holder(file: int, now: datetime) -> None:
+    holder = Holder(os.getpid(), socket.gethostname(), f"{now:%Y-%m-%dT%H:%M:%SZ}")
+    os.ftruncate(file, 0)
+    os.pwrite(file, json.dumps(asdict(holder)).encode(), 0)
+
+
+def _read_holder(file: int) -> Holder | None:
+    try:
+        return Holder(**json.loads(os.pread(file, _HOLDER_BYTES, 0)))
+    except (ValueError, TypeError):
+        return None  # it is just being written

@@ -1,0 +1,10 @@
+"""The projections that come with the run store."""
+
+from __future__ import annotations
+
+from projections.projection import Projection
+from projections.runs import RunProjection
+from projections.timelines import TimelineProjection
+
+BUILT_IN: tuple[type[Projection], ...] = (RunProjection, TimelineProjection)
+"""What ``Runs``, ``Timeline`` and ``Pauses`` read."""
