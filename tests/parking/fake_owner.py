@@ -86,13 +86,24 @@ class FakeOwner:
             reply = self.server.admin.xreadgroup(
                 self.who.group, self.who.member, streams, count=100_000
             )
-            for _, entries in reply:
-                for entry_id, fields in entries:
-                    flat = [part for item in fields.items() for part in item]
-                    decoder = self.store.operations.decoder
-                    events.append(decoder.log_entry(partition, entry_id, flat))
-        self.seen |= {(event.run_id, event.version): event for event in events}
+            events += [self._event(partition, *entry) for _, rows in reply for entry in rows]
         return events
+
+    def read_pending(self) -> list[RecordedEvent]:
+        """Give the events that are pending, whoever took them."""
+        admin, events = self.server.admin, []
+        for partition in range(self.keys.partitions):
+            log = self.keys.log(partition)
+            for row in admin.xpending_range(log, self.who.group, "-", "+", 100_000):
+                ((entry_id, fields),) = admin.xrange(log, row["message_id"], row["message_id"])
+                events.append(self._event(partition, entry_id, fields))
+        return events
+
+    def _event(self, partition: int, entry_id: bytes, fields: dict[bytes, bytes]) -> RecordedEvent:
+        flat = [part for item in fields.items() for part in item]
+        event = self.store.operations.decoder.log_entry(partition, entry_id, flat)
+        self.seen[event.run_id, event.version] = event
+        return event
 
     def event(self, run_id: str, version: int) -> RecordedEvent:
         """Give an event that was read."""
@@ -135,10 +146,16 @@ class FakeOwner:
         """End it well."""
         return self.store.perform(sent(owner.release(self.hold(run_id), run_id, version)))
 
-    def park_again(self, run_id: str, version: int, told: Failure | None = None) -> bool | None:
+    def park_again(
+        self,
+        run_id: str,
+        version: int,
+        told: Failure | None = None,
+        event: RecordedEvent | None = None,
+    ) -> bool | None:
         """End it badly."""
-        event = self.event(run_id, version)
-        command = owner.park_again(self.hold(run_id), event, told or failure())
+        failed = event or self.event(run_id, version)
+        command = owner.park_again(self.hold(run_id), failed, told or failure())
         return self.store.perform(sent(command))
 
     def redrives(self, limit: int = 1_000) -> list[owner.Redrive]:

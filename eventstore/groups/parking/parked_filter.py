@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from types import NoneType
 
 from eventstore.clock import to_ms
 from eventstore.errors import InvalidArgument
@@ -44,6 +45,8 @@ class ParkedFilter:
             check_run_id(self.run_id)
         if self.state is not None and self.state not in STATES:
             raise InvalidArgument(f"state must be one of {STATES}, not {self.state!r}")
+        if not isinstance(self.up_to, (str, Position, NoneType)):
+            raise InvalidArgument(f"up_to must be the place of a parked run, not {self.up_to!r}")
         self.span(0)
 
     @property
