@@ -45,30 +45,40 @@ LEAST_LEASE_MS = 100
 class ConsumerGroup:
     """Hands every event of the log to a handler, at least once, through one member of a group.
 
-    Start as many members as you like, in as many processes; they share the group's events. An
-    event is acknowledged after its handler returned. One that fails is retried with back-off
-    while only its run waits. What a dead member left is taken over by the others. ``event.id``,
-    or run id and version, tell a repeat.
-
-    Within a member, the events of one run are handled one after another in the order of their
-    versions, and different runs side by side. Between members the log is shared event by event.
+    Start as many members as you like, in as many processes: they hold the group's partitions by
+    lease and share them fairly. A run's events are handled one after another in the order of
+    their versions, whoever dies or joins meanwhile; different runs go side by side. An event is
+    acknowledged after its handler returned. One that fails is tried again after a pause, while
+    only its run waits; after ``max_deliveries`` the run is set aside for this group (see
+    ``Parked``), and every other run goes on. ``event.id``, or run id and version, tell a repeat.
 
     - ``handler``: ``async def`` of one ``RecordedEvent``, or a plain function, which then runs
-      in a thread. What it returns is ignored; what it raises is a failure.
+      in a thread. One with a second parameter is given the ``Delivery``. What it returns is
+      ignored; it may raise ``Retry``, ``Park`` or ``Skip``; all else that it raises is a failure.
     - ``start``: where a group that is made here begins: ``"beginning"``, ``"end"``, after a
       position, or after positions by partition. A group that exists goes on where it was.
+    - ``max_deliveries``: how often an event is handed out. The server counts, so a handler that
+      kills its process is found out too: by trying alone what the process had in hand, at least
+      three times in all.
+    - ``backoff``: how long a run waits after a failure.
     - ``create``: make a group that is not there. Else it is ``UnknownGroup``: a mistyped name
       would start over from the beginning.
     - ``types``, ``workflow_ids``: what the handler wants to see; the rest counts as handled, so
       give all members of a group the same.
     - ``member``: this member's name, unique among those alive. A name that survives a restart
-      (a pod's, a host's) lets the member go on at once with what it had; else one is made up.
+      (a pod's, a host's) lets the member go on at once with what it had; else one is made up,
+      and the partitions of one that was killed are free after ``lease_ms``.
     - ``concurrency``: runs handled at the same time.
     - ``batch_events``: about how many events one exchange with the server takes.
-    - ``max_in_hand_events``: how many events this member holds in memory, those of runs that
+    - ``max_in_hand_events``: how many events this member keeps in memory, those of runs that
       wait after a failure included; when it is reached, no more are taken.
-    - ``claim_after_ms``: after so long without a sign of life, a member's events go to others.
+    - ``max_unacknowledged_events``: how many events may be taken and not yet through, those left
+      out of memory included.
+    - ``max_lane_events``: how many events of one run are kept in memory; what comes behind them
+      is read again when its turn comes.
+    - ``lease_ms``: after so long without a sign of life, a member's partitions go to others.
     - ``drain_ms``: how long ``stop`` lets handlers finish.
+    - ``clock``: tells when a handler failed.
 
     Raises ``InvalidArgument``.
     """

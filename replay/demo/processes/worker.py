@@ -74,7 +74,7 @@ async def work(folder: str, worker: str) -> None:
             workflow_ids=WORKFLOW,
             concurrency=RUNS_AT_ONCE,
             batch_events=RUNS_AT_ONCE,
-            claim_after_ms=SILENT_MS,
+            lease_ms=SILENT_MS,
         )
         when_parent_ends(partial(asyncio.get_running_loop().call_soon_threadsafe, group.stop))
         await group.run()
