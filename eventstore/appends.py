@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -46,8 +46,7 @@ class AppendResult:
     deduplicated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedAppend:
+class PreparedAppend(NamedTuple):
     """An append that passed every check this side can make, ready to travel."""
 
     run_id: str
@@ -107,12 +106,13 @@ def prepare(append: Append, settings: Settings) -> PreparedAppend:
 
 
 def _checked_events(given: Any, run_id: str, settings: Settings) -> list[NewEvent]:
-    events = [given] if isinstance(given, NewEvent) else given
-    if isinstance(events, (str, bytes)) or not isinstance(events, Iterable):
+    if isinstance(given, NewEvent):
+        return [given]
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         raise InvalidArgument(
-            f"append to {run_id!r} takes a list of NewEvent, not {type(events).__name__}"
+            f"append to {run_id!r} takes a list of NewEvent, not {type(given).__name__}"
         )
-    listed = list(events)
+    listed = list(given)
     if not listed:
         raise InvalidEvent("an append needs at least one event", run_id=run_id)
     if len(listed) > settings.max_append_events:

@@ -53,7 +53,8 @@ if newest then
 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local ms = text(math.max(now, tail_ms))
+local ms_number = math.max(now, tail_ms)
+local ms = text(ms_number)
 
 local function entry_at(run, version)
   local id = text(version) .. '-0'
@@ -123,7 +124,7 @@ end
 -- The checksum of an entry. The client's covers JSON, run id and append id; this one adds what
 -- only the script knows. The factors are odd, so that no changed digit leaves the sum as it was.
 local function checksum(crc, version, n, workflow_sum)
-  local sum = tonumber(crc, 16) + 65537 * version + 257 * n + tonumber(ms) + workflow_sum
+  local sum = tonumber(crc, 16) + 65537 * version + 257 * n + ms_number + workflow_sum
   return string.format('%08x', sum % 4294967296)
 end
 
@@ -132,8 +133,9 @@ local function sum_of(workflow)
 end
 
 -- Write one event to both streams. Gives the server's refusal, or nil.
-local function write(append, version, n, json, crc, workflow, workflow_sum)
-  local position, sum = ms .. '-' .. n, checksum(crc, version, n, workflow_sum)
+local function write(append, number, n, json, crc, workflow, workflow_sum)
+  local version = text(number)  -- once: numbers are turned into words slowly
+  local position, sum = ms .. '-' .. n, checksum(crc, number, n, workflow_sum)
   -- The first write may be refused (memory, disk, a key of another type), and then nothing is
   -- written yet. The server refuses none of the later ones.
   local written
@@ -207,8 +209,6 @@ local function append_one(append)
     if refusal then return {'error', refusal} end
     last, tail_n = last + 1, tail_n + 1
   end
-  redis.call('SET', tail_key, ms .. '-' .. text(tail_n))
-
   local fields = {'v', text(last), 's', append.ends ~= '' and append.ends or 'open'}
   if workflow and not head[3] then
     fields[5], fields[6] = 'w', workflow
@@ -221,7 +221,7 @@ local function append_one(append)
   change_timers(append, fields)
   redis.call('HSET', append.head, unpack(fields))
   if append.ends ~= '' then clear_timers(append) end
-  return {'ok', text(first), text(last), ms, text(first_n), '0'}
+  return {'ok', first, last, ms, first_n, '0'}
 end
 
 local place = 1
@@ -236,7 +236,7 @@ local function take_list(count)
   return list
 end
 
-local results = {}
+local results, old_n = {}, tail_n
 for i = 1, tonumber(ARGV[1]) do
   local append = {run = KEYS[2 + 2 * i], head = KEYS[3 + 2 * i], timers = {}}
   append.run_id = take()
@@ -256,4 +256,5 @@ for i = 1, tonumber(ARGV[1]) do
   if not done then result = {'error', type(result) == 'table' and result.err or result} end
   results[i] = result
 end
+if tail_n > old_n then redis.call('SET', tail_key, ms .. '-' .. text(tail_n)) end
 return results

@@ -1,8 +1,8 @@
 """Appends that wait together travel together: the queue both stores send from.
 
 Nothing here does I/O. A store takes what waits, sends one script call for each partition, and
-hands the replies back; whatever may be tried again is given back to it. While a call is under
-way the next one gathers, so no timer is needed.
+hands the replies back; whatever may be tried again waits again. While a call is under way the
+next one gathers, so no timer is needed.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Call:
 class AppendQueue:
     """The appends of one store that wait, and the rules for sending them.
 
-    Those of one partition go out in the order in which they came, one call at a time, so that
-    appends to a run keep their order.
+    Those of one partition go out in the order in which they came, and those of one run never in
+    two calls at the same time, so that appends to a run keep their order.
     """
 
     def __init__(
@@ -77,6 +77,8 @@ class AppendQueue:
         self._now = now
         self._timeout_s = settings.append_timeout_ms / 1000
         self._waiting: tuple[deque[Ticket], ...] = tuple(deque() for _ in range(keys.partitions))
+        self._under_way: tuple[set[str], ...] = tuple(set() for _ in range(keys.partitions))
+        """The runs of each partition that have appends in a call."""
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting))
@@ -86,12 +88,21 @@ class AppendQueue:
         """The partitions for which appends wait."""
         return [partition for partition, waiting in enumerate(self._waiting) if waiting]
 
+    @property
+    def is_done(self) -> bool:
+        """Whether every append is settled."""
+        return not any(self._waiting) and not any(self._under_way)
+
     def waiting_in(self, partition: int) -> int:
         """Count the appends that wait for a partition."""
         return len(self._waiting[partition])
 
+    def is_under_way(self, partition: int) -> bool:
+        """Say whether a call of a partition was taken and has not come back."""
+        return bool(self._under_way[partition])
+
     def add(self, append: PreparedAppend, waiter: Waiter) -> int:
-        """Let an append wait for the next batch; its time to be settled starts now.
+        """Let an append wait for the next call; its time to be settled starts now.
 
         Gives its partition.
         """
@@ -101,25 +112,24 @@ class AppendQueue:
         self._waiting[partition].append(ticket)
         return partition
 
-    def take(self, partitions: Iterable[int], again: Iterable[Ticket] = ()) -> list[Call]:
-        """Take one call for each partition: first what is tried again, then what waits."""
-        tickets: dict[int, list[Ticket]] = {partition: [] for partition in partitions}
-        for ticket in again:
-            tickets[ticket.partition].append(ticket)
-        return [self._call(p, taken) for p, taken in tickets.items() if self._fill(p, taken)]
+    def take(self, partitions: Iterable[int]) -> list[Call]:
+        """Take the next call of each partition; each must come back, by a method below."""
+        taken = ((partition, self._taken(partition)) for partition in partitions)
+        return [self._call(partition, tickets) for partition, tickets in taken if tickets]
 
-    def _fill(self, partition: int, taken: list[Ticket]) -> list[Ticket]:
-        """Add what waits, up to the bounds."""
-        waiting = self._waiting[partition]
-        events = sum(ticket.append.event_count for ticket in taken)
-        size_bytes = sum(ticket.append.size_bytes for ticket in taken)
-        while waiting:
+    def _taken(self, partition: int) -> list[Ticket]:
+        """Take what waits, up to the bounds, or up to a run that has appends under way."""
+        waiting, under_way = self._waiting[partition], self._under_way[partition]
+        taken: list[Ticket] = []
+        events = size_bytes = 0
+        while waiting and waiting[0].append.run_id not in under_way:
             events += waiting[0].append.event_count
             size_bytes += waiting[0].append.size_bytes
             full = events > self._settings.max_script_events
             if taken and (full or size_bytes > self._settings.max_script_bytes):
                 break
             taken.append(waiting.popleft())
+        under_way.update([ticket.append.run_id for ticket in taken])
         return taken
 
     def _call(self, partition: int, tickets: list[Ticket]) -> Call:
@@ -131,8 +141,8 @@ class AppendQueue:
         """What goes out behind the calls so that replicas or the disk confirm them."""
         return self._durability.command
 
-    def answered(self, calls: Sequence[Call], replies: Sequence[Any]) -> list[Ticket]:
-        """Settle what the replies settle; give back what may be tried again."""
+    def answered(self, calls: Sequence[Call], replies: Sequence[Any]) -> bool:
+        """Settle what the replies settle. Gives whether some of it is to be tried again."""
         confirmed = replies[len(calls)] if len(replies) > len(calls) else None
         again: list[Ticket] = []
         for call, reply in zip(calls, replies, strict=False):
@@ -143,7 +153,8 @@ class AppendQueue:
             else:
                 outcomes = call.command.decode(reply)
                 again += self._settle_each(call.tickets, outcomes, confirmed)
-        return again
+        self._came_back(calls)
+        return self._put_back(again)
 
     def _settle_each(
         self, tickets: Sequence[Ticket], outcomes: Sequence[AppendOutcome], confirmed: Any
@@ -158,33 +169,46 @@ class AppendQueue:
                 ticket.settle(refusal_of(refusal))
         return again
 
-    def lost(self, calls: Iterable[Call], loss: ConnectionLost) -> list[Ticket]:
-        """Take note that the line broke; give back what may be tried again."""
-        tickets = _tickets_of(calls)
+    def lost(self, calls: Sequence[Call], loss: ConnectionLost) -> bool:
+        """Take note that the line broke. Gives whether something is to be tried again."""
+        tickets = self._came_back(calls)
         for ticket in tickets:
             ticket.may_be_written |= loss.sent
-        return self._expire(tickets, loss.cause)
+        return self._put_back(self._expire(tickets, loss.cause))
 
-    def failed(self, calls: Iterable[Call], error: Exception) -> None:
+    def failed(self, calls: Sequence[Call], error: Exception) -> None:
         """Settle calls that ran into an error which nobody foresaw: their fate is not known."""
-        tickets = _tickets_of(calls)
+        tickets = self._came_back(calls)
         for ticket in tickets:
             ticket.may_be_written = True
         self._settle_all(tickets, RunStoreError(f"unforeseen {type(error).__name__}: {error}"))
 
-    def interrupted(self, calls: Iterable[Call]) -> None:
-        """Put calls back in front after their sender was stopped in the middle."""
-        for call in calls:
-            for ticket in call.tickets:
-                ticket.may_be_written = True
-            self._waiting[call.partition].extendleft(reversed(call.tickets))
+    def interrupted(self, calls: Sequence[Call]) -> None:
+        """Let calls wait again after their sender was stopped in the middle."""
+        tickets = self._came_back(calls)
+        for ticket in tickets:
+            ticket.may_be_written = True
+        self._put_back(tickets)
 
-    def refused(self, calls: Iterable[Call], error: RunStoreError) -> None:
+    def refused(self, calls: Sequence[Call], error: RunStoreError) -> None:
         """Settle calls, and all that waits, with one final error."""
-        self._settle_all(_tickets_of(calls), error)
+        self._settle_all(self._came_back(calls), error)
         for waiting in self._waiting:
             self._settle_all(waiting, error)
             waiting.clear()
+
+    def _came_back(self, calls: Sequence[Call]) -> list[Ticket]:
+        """Let the next appends to these runs go out."""
+        tickets = [ticket for call in calls for ticket in call.tickets]
+        for ticket in tickets:
+            self._under_way[ticket.partition].discard(ticket.append.run_id)
+        return tickets
+
+    def _put_back(self, tickets: Sequence[Ticket]) -> bool:
+        """Let appends wait again, before all others of their partition."""
+        for ticket in reversed(tickets):
+            self._waiting[ticket.partition].appendleft(ticket)
+        return bool(tickets)
 
     def _expire(self, tickets: Iterable[Ticket], cause: Exception) -> list[Ticket]:
         """Settle the tickets whose time is over; give back the others."""
@@ -212,7 +236,3 @@ class AppendQueue:
                 ticket.settle(unknown)
             else:
                 ticket.settle(copy.copy(error))  # each caller raises an error of its own
-
-
-def _tickets_of(calls: Iterable[Call]) -> list[Ticket]:
-    return [ticket for call in calls for ticket in call.tickets]

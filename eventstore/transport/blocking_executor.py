@@ -13,7 +13,7 @@ from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.plan import Plan, Recall, Step, Wait
 from eventstore.recall import is_archived, look_up
 from eventstore.server import EmbeddedServer
-from eventstore.transport.append_queue import AppendQueue, Call, Ticket
+from eventstore.transport.append_queue import AppendQueue, Call
 from eventstore.transport.async_executor import NOT_OPEN, revive
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 from eventstore.transport.lines import BlockingLine
@@ -164,11 +164,9 @@ class BlockingExecutor:
     def _deliver(self, queue: AppendQueue) -> None:
         """Send one batch until every append in it is settled."""
         patience = Patience(self._settings)
-        again: list[Ticket] = []
         while True:
             with self._waiting:
-                partitions = {ticket.partition for ticket in again}.union(queue.partitions)
-                calls = queue.take(partitions, again)
+                calls = queue.take(queue.partitions)
             try:
                 again = self._attempt_batch(queue, calls)
             except BaseException:
@@ -180,7 +178,8 @@ class BlockingExecutor:
                 return
             self._pause(patience)
 
-    def _attempt_batch(self, queue: AppendQueue, calls: list[Call]) -> list[Ticket]:
+    def _attempt_batch(self, queue: AppendQueue, calls: list[Call]) -> bool:
+        """Send calls once; say whether some of it is to be tried again."""
         commands: list[Command[Any]] = [call.command for call in calls]
         if queue.confirmation is not None:
             commands.append(queue.confirmation)
@@ -188,12 +187,14 @@ class BlockingExecutor:
         try:
             replies = line.exchange(commands)
         except ConnectionLost as loss:
-            return queue.lost(calls, loss)
+            with self._waiting:
+                return queue.lost(calls, loss)
         except RunStoreError as error:
             with self._waiting:
                 queue.refused(calls, error)
-            return []
-        again = queue.answered(calls, replies)
+            return False
+        with self._waiting:
+            again = queue.answered(calls, replies)
         if again:
             line.forget_idle()
         return again

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from eventstore.appends import PreparedAppend
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import RunStoreError
 from eventstore.settings import Settings
-from eventstore.transport.append_queue import AppendQueue, Call, Ticket
+from eventstore.transport.append_queue import AppendQueue, Call
 from eventstore.transport.failures import ConnectionLost
 from eventstore.transport.lines import AsyncLine, words_of
 from eventstore.transport.patience import Patience
 from eventstore.transport.pipe import Pipe
 
-FULL_APPENDS = 32
+FULL_APPENDS = 16
 """With so many waiting, a partition's call goes out before the tasks that are ready have run."""
 
 
 class Sender:
-    """One call of each partition under way at a time; what comes meanwhile gathers for the next.
+    """Sends on one connection, and never waits for one reply before it sends the next call.
 
-    Calls go out on one connection, without waiting for each other. Whatever does not get its
-    reply there, or needs a confirmation behind it, is delivered by a task of its own.
+    While calls of a partition are under way, what comes gathers until there is a full call. What
+    does not get its reply there, or needs a confirmation behind it, is delivered by a task.
     """
 
     def __init__(
@@ -40,22 +40,12 @@ class Sender:
         self._pause = pause
         self._loop = asyncio.get_running_loop()
         self._pipe: Pipe[Call] | None = None
-        self._under_way: set[int] = set()
-        self._deliveries: set[asyncio.Task[None]] = set()
         self._connecting = False
         self._sends_soon = False
-        self._settled = asyncio.Event()
-
-    def send(self, prepared: PreparedAppend) -> asyncio.Future[AppendOutcome]:
-        """Let an append travel with its partition's next call; give its outcome to wait for."""
-        outcome: asyncio.Future[AppendOutcome] = self._loop.create_future()
-        partition = self._queue.add(prepared, outcome)
-        if partition not in self._under_way:
-            if self._open_pipe and self._queue.waiting_in(partition) >= FULL_APPENDS:
-                self._send([partition])
-            else:
-                self._send_soon()
-        return outcome
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self._delivered: set[int] = set()
+        """The partitions that tasks are delivering for."""
+        self._came_back = asyncio.Event()
 
     async def start(self) -> None:
         """Connect."""
@@ -63,13 +53,24 @@ class Sender:
 
     async def close(self) -> None:
         """Send what waits, and end."""
-        while self._queue or self._under_way:
-            self._settled.clear()
-            await self._settled.wait()
+        while not self._queue.is_done:
+            self._came_back.clear()
+            await self._came_back.wait()
         if self._deliveries:
             await asyncio.wait(self._deliveries)
         if self._pipe is not None:
             await self._pipe.close()
+
+    def send(self, prepared: PreparedAppend) -> asyncio.Future[AppendOutcome]:
+        """Let an append travel with the next call; give its outcome to wait for."""
+        outcome: asyncio.Future[AppendOutcome] = self._loop.create_future()
+        partition = self._queue.add(prepared, outcome)
+        pipe = self._open_pipe
+        if pipe is not None and self._queue.waiting_in(partition) >= FULL_APPENDS:
+            self._write(pipe, [partition])
+        else:
+            self._send_soon()
+        return outcome
 
     def _send_soon(self) -> None:
         """Send when the tasks that are ready now have run: their appends travel along."""
@@ -79,22 +80,23 @@ class Sender:
 
     def _send_all(self) -> None:
         self._sends_soon = False
-        if partitions := [p for p in self._queue.partitions if p not in self._under_way]:
-            self._send(partitions)
-
-    def _send(self, partitions: Collection[int]) -> None:
-        self._under_way.update(partitions)
+        partitions = [p for p in self._queue.partitions if not self._queue.is_under_way(p)]
         pipe = self._open_pipe
-        if pipe is None:
-            self._start(self._deliver(partitions))
+        if pipe is not None:
+            self._write(pipe, partitions)
+        else:
+            self._deliver_soon(partitions)
+
+    def _write(self, pipe: Pipe[Call], partitions: Iterable[int]) -> None:
+        calls = self._queue.take(p for p in partitions if p not in self._delivered)
+        if not calls:
             return
-        calls = self._queue.take(partitions)
         try:
             pipe.write([(words_of(call.command), call) for call in calls])
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             pipe.retire()
             self._queue.failed(calls, error)
-            self._free(partitions)
+            self._go_on()
 
     def _answered(self, call: Call, reply: Any) -> None:
         """Settle a call that came back on the pipe."""
@@ -102,40 +104,39 @@ class Sender:
             again = self._queue.answered([call], [reply])
         except Exception as error:  # noqa: BLE001 - as above
             self._queue.failed([call], error)
-            again = []
+            again = False
         if again:
-            self._start(self._redeliver([call.partition], again))
-        else:
-            self._free([call.partition])
+            self._deliver_soon([call.partition])
+        self._go_on()
 
     def _lost(self, calls: list[Call], loss: ConnectionLost) -> None:
         """Go on with the calls that the pipe took along when it broke."""
-        again = self._queue.lost(calls, loss)
-        self._start(self._redeliver([call.partition for call in calls], again))
+        self._queue.lost(calls, loss)
+        self._deliver_soon(call.partition for call in calls)
+        self._go_on()
 
-    def _free(self, partitions: Collection[int]) -> None:
-        """Let the next calls of these partitions go out."""
-        self._under_way.difference_update(partitions)
-        self._settled.set()
-        if any(map(self._queue.waiting_in, partitions)):
+    def _go_on(self) -> None:
+        """Let the next calls go out, now that some came back."""
+        self._came_back.set()
+        if self._queue:
             self._send_soon()
 
-    def _start(self, delivery: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(delivery, name="runstore-appends")
-        self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
+    def _deliver_soon(self, partitions: Iterable[int]) -> None:
+        chosen = set(partitions) - self._delivered
+        if chosen:
+            self._delivered |= chosen
+            task = self._loop.create_task(self._deliver(chosen), name="runstore-appends")
+            self._deliveries.add(task)
+            task.add_done_callback(self._deliveries.discard)
 
-    async def _redeliver(self, partitions: Collection[int], again: Sequence[Ticket]) -> None:
-        """Deliver what the server could not take on the connections that there are."""
-        if self._pipe is not None:
+    async def _deliver(self, partitions: set[int]) -> None:
+        """Deliver what waits for some partitions, on connections of the pool; then connect anew."""
+        if self._pipe is not None:  # a call did not get its reply there
             self._pipe.retire()
-        await self._line.forget_idle()
-        await self._deliver(partitions, again)
-
-    async def _deliver(self, partitions: Collection[int], again: Sequence[Ticket] = ()) -> None:
-        """Send one batch until every append in it is settled; then connect anew if need be."""
+            self._pipe = None
+            await self._line.forget_idle()
         patience = Patience(self._settings)
-        while calls := self._queue.take(partitions, again):
+        while calls := self._queue.take(partitions):
             try:
                 again = await self._attempt(calls)
             except Exception as error:  # noqa: BLE001 - as above
@@ -144,10 +145,12 @@ class Sender:
             if not again:
                 break
             await self._pause(patience)
-        self._free(partitions)
+        self._delivered -= partitions
+        self._go_on()
         await self._connect()
 
-    async def _attempt(self, calls: Sequence[Call]) -> list[Ticket]:
+    async def _attempt(self, calls: Sequence[Call]) -> bool:
+        """Send calls once; say whether some of it is to be tried again."""
         commands: list[Command[Any]] = [call.command for call in calls]
         if self._queue.confirmation is not None:
             commands.append(self._queue.confirmation)
@@ -157,7 +160,7 @@ class Sender:
             return self._queue.lost(calls, loss)
         except RunStoreError as error:
             self._queue.refused(calls, error)
-            return []
+            return False
         again = self._queue.answered(calls, replies)
         if again:
             await self._line.forget_idle()
