@@ -22,6 +22,7 @@ from eventstore.transport.failures import ConnectionLost
 from eventstore.transport.lines import BlockingLine
 from eventstore.transport.target import Target, parse_target
 from projections import Database, open_database, projection_status
+from replay.cli.group_check import examine_groups
 from replay.cli.server_check import Facts, ask, examine_server
 from replay.cli.session import CannotDo, Session
 
@@ -136,6 +137,9 @@ def _examine_log(line: BlockingLine, keys: Keys, found: Checkup) -> Mapping[int,
     found.store |= {"events": sum(place.n for place in tails.values()), "due_timers": due}
     if due:
         found.hints.append(f"{due:,} timers are due: runstore restore")
+    found.store["groups"], wrong, hints = examine_groups(line, keys)
+    found.wrong += wrong
+    found.hints += hints
     return tails
 
 

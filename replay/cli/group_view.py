@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replay.axis import duration
 from replay.cli.output import Cell, facts, table
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def _print_partitions(partitions: Sequence[PartitionLag]) -> None:
                 UNKNOWN if one.lag_events is None else one.lag_events,
                 _age([one]),
                 one.pending,
-                duration(one.oldest_pending_ms) if one.pending else None,
+                _duration(one.oldest_pending_ms) if one.pending else None,
                 one.parked,
                 one.done.entry_id if one.done else UNKNOWN,
                 one.epoch,
@@ -153,7 +152,7 @@ def _print_members(group: GroupStatus) -> None:
                 (
                     member.name,
                     "live" if member.live else "silent",
-                    f"{duration(member.silent_ms)} ago",
+                    f"{_duration(member.silent_ms)} ago",
                     ", ".join(map(str, member.partitions)),
                 )
                 for member in group.members
@@ -213,19 +212,25 @@ def _age(partitions: Sequence[PartitionLag]) -> str | None:
     if not waiting:
         return None
     oldest = max(waiting, key=lambda one: one.lag_ms or 0)
-    return f"{'over ' if oldest.lag_ms_is_least else ''}{duration(oldest.lag_ms or 0)}"
+    return f"{'over ' if oldest.lag_ms_is_least else ''}{_duration(oldest.lag_ms or 0)}"
 
 
 def _pending(group: GroupStatus) -> str:
     if not group.pending:
         return "0"
-    return f"{group.pending:,}, the longest for {duration(group.oldest_pending_ms)}"
+    return f"{group.pending:,}, the longest for {_duration(group.oldest_pending_ms)}"
 
 
 def _lease(one: PartitionLag) -> Cell:
     if one.leased_for_ms:
-        return duration(one.leased_for_ms)
+        return _duration(one.leased_for_ms)
     return "ended" if one.owner else "free"
+
+
+def _duration(length_ms: int) -> str:
+    from replay.axis import duration  # noqa: PLC0415 - it loads the read side
+
+    return duration(length_ms)
 
 
 def _text(position: object | None) -> str | None:

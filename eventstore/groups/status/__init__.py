@@ -2,7 +2,8 @@
 
 from eventstore.groups.status.facts import GroupStatus, MemberStatus, PartitionLag, ResetRecord
 from eventstore.groups.status.groups import Groups, SyncGroups
-from eventstore.groups.status.steering import Move, Reset, Target
+from eventstore.groups.status.steering import Move, Reset
+from eventstore.groups.status.target import Target
 
 __all__ = [
     "GroupStatus",

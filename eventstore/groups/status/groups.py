@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from eventstore.groups.start import Start
 from eventstore.groups.status import looking, steering
 from eventstore.groups.status.facts import GroupStatus, PartitionLag
-from eventstore.groups.status.steering import Reset, Target
+from eventstore.groups.status.steering import Reset
+from eventstore.groups.status.target import Target
 
 if TYPE_CHECKING:
     from eventstore.store import EventStore

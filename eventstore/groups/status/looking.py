@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from eventstore.clock import from_ms
 from eventstore.commands import Command, server_time
-from eventstore.errors import UnknownGroup
-from eventstore.events import Position, check_name
+from eventstore.errors import RunStoreError, UnknownGroup
+from eventstore.events import Position, RecordedEvent, check_name
 from eventstore.groups import commands
 from eventstore.groups.joining import unknown_group
 from eventstore.groups.status.facts import GroupStatus, MemberStatus, PartitionLag, ResetRecord
 from eventstore.groups.status.observation import Observation, observe, partition_lag
 from eventstore.keys import Keys
 from eventstore.operations import Operations
-from eventstore.plan import Plan
+from eventstore.plan import Plan, Recall
+
+if TYPE_CHECKING:
+    from eventstore.archive.archive import Archive
 
 LIVE_WITHIN_MS = 30_000
 """A member that was heard so lately counts as alive."""
@@ -75,7 +79,7 @@ def show(operations: Operations, group: str) -> Plan[GroupStatus]:
         created=from_ms(settings["created_ms"]),
         start=settings["start"],
         members=found.members,
-        partitions=_lags(operations, found.partitions),
+        partitions=(yield from _lags(operations, found.partitions)),
         resets=tuple(_reset_record(record) for record in settings.get("resets", ())),
     )
 
@@ -83,7 +87,7 @@ def show(operations: Operations, group: str) -> Plan[GroupStatus]:
 def lag(operations: Operations, group: str) -> Plan[tuple[PartitionLag, ...]]:
     """Tell how far a group is behind in each partition. Raises ``UnknownGroup``."""
     found = yield from sight(operations, group)
-    return _lags(operations, found.partitions)
+    return (yield from _lags(operations, found.partitions))
 
 
 def list_groups(operations: Operations) -> Plan[tuple[GroupStatus, ...]]:
@@ -96,9 +100,25 @@ def list_groups(operations: Operations) -> Plan[tuple[GroupStatus, ...]]:
     return tuple(found)
 
 
-def _lags(operations: Operations, partitions: Iterable[Observation]) -> tuple[PartitionLag, ...]:
+def _lags(
+    operations: Operations, partitions: Sequence[Observation]
+) -> Plan[tuple[PartitionLag, ...]]:
+    if any(seen.is_trimmed for seen in partitions):
+        partitions = (yield Recall(partial(_recalled, partitions))) or partitions
     stall_after_ms = operations.settings.stall_after_ms
     return tuple(partition_lag(seen, stall_after_ms) for seen in partitions)
+
+
+def _recalled(partitions: Iterable[Observation], archive: Archive) -> list[Observation]:
+    """Look up what has left the log and waits. An archive that is damaged hides nothing else."""
+    found = []
+    for seen in partitions:
+        page: list[RecordedEvent] = []
+        if seen.is_trimmed and seen.done is not None:
+            with suppress(RunStoreError):
+                page = archive.log_page(seen.done, 1, None)
+        found.append(replace(seen, archived=page[0].position) if page else seen)
+    return found
 
 
 def _reset_record(record: dict[str, Any]) -> ResetRecord:

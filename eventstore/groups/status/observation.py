@@ -35,6 +35,8 @@ class Observation:
     """The first two entries of the log from ``done`` on."""
     parked: int
     redriving: int
+    archived: Position | None = None
+    """The first entry behind ``done``, from the archive, where it has left the log."""
 
     @property
     def has_lease(self) -> bool:
@@ -45,6 +47,18 @@ class Observation:
     def next(self) -> Position | None:
         """The first entry of the log behind ``done``; None if there is none."""
         return next((at for at in self.ahead if self.done is None or at > self.done), None)
+
+    @property
+    def is_trimmed(self) -> bool:
+        """Whether events wait the first of which has left the log."""
+        if self.done is None or self.tail <= self.done:
+            return False
+        if self.next is None:
+            return True
+        if self.done.n or not self.done.ms:
+            return self.next.n > self.done.n + 1
+        # A place with a time and no n: what follows is there if the log reaches back so far.
+        return self.next.n > 1 and self.next == self.log_start
 
 
 def observe(keys: Keys, partition: int, group: str) -> Command[Observation]:
@@ -98,7 +112,7 @@ def partition_lag(seen: Observation, stall_after_ms: int) -> PartitionLag:
         owner=seen.owner,
         epoch=seen.epoch,
         leased_for_ms=max(0, seen.until_ms - seen.now_ms) if seen.has_lease else 0,
-        mode="archive" if seen.mode == "archive" or (events and _is_trimmed(seen)) else "live",
+        mode="archive" if seen.mode == "archive" or (events and seen.is_trimmed) else "live",
         done=seen.done,
         tail=seen.tail,
         lag_events=events,
@@ -146,16 +160,6 @@ def _is_replaced(seen: Observation, done: Position) -> bool:
     return done not in seen.ahead
 
 
-def _is_trimmed(seen: Observation) -> bool:
-    """Say whether the first event that waits has left the log."""
-    if seen.done is None or seen.next is None:
-        return True
-    if seen.done.n or not seen.done.ms:
-        return seen.next.n > seen.done.n + 1
-    # A place that has a time and no n: what follows is there if the log reaches back so far.
-    return seen.next.n > 1 and seen.next == seen.log_start
-
-
 def lag_events(seen: Observation) -> int | None:
     """Count the events behind ``done``: each has the next number. None if it is not known."""
     if seen.done is None:
@@ -169,5 +173,5 @@ def _lag_ms(seen: Observation, events: int | None) -> tuple[int | None, bool]:
     """Say how old the first event that waits is, and whether it may be older still."""
     if not events:
         return events, False
-    known = seen.next or seen.tail
-    return max(0, seen.now_ms - known.ms), _is_trimmed(seen)
+    known = seen.archived or seen.next or seen.tail
+    return max(0, seen.now_ms - known.ms), seen.is_trimmed and seen.archived is None

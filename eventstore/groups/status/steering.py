@@ -6,30 +6,23 @@ end as if they had run once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
-from eventstore.clock import to_ms
-from eventstore.commands import Command, log_start
+from eventstore.commands import Command
 from eventstore.errors import InvalidArgument, LogRegressed
 from eventstore.events import Position, check_name
 from eventstore.groups import commands
 from eventstore.groups.joining import join, unknown_group
-from eventstore.groups.start import Start, check_start, starting_positions
+from eventstore.groups.start import Start, check_start
 from eventstore.groups.status.looking import Sighting, sight
 from eventstore.groups.status.observation import lag_events
+from eventstore.groups.status.target import Target, named, resolved
 from eventstore.keys import Keys
 from eventstore.operations import Operations
 from eventstore.plan import Plan
-
-Target = Literal["beginning", "end"] | datetime | Position | Mapping[int, Position]
-"""The first event ever; behind the last one; what was recorded from a time on; what comes after a
-position, and in other partitions from its millisecond on; or what comes after each of several
-positions, while partitions that are not named stay as they are."""
 
 MAX_RESETS = 20
 """So many resets of a group are remembered."""
@@ -100,9 +93,9 @@ def reset(
     """Let a group go on from another place; see ``Groups.reset``."""
     check_name("by", by)
     found = yield from sight(operations, group)
-    positions = yield from _resolved(operations, to)
+    positions = yield from resolved(operations, to)
     moves = tuple(_move(found, positions[partition]) for partition in sorted(positions))
-    done = Reset(group, _named(to), by, dry_run, moves)
+    done = Reset(group, named(to), by, dry_run, moves)
     if dry_run:
         return done
     _check_nobody_lives(found, force=force)
@@ -141,58 +134,6 @@ def _check_nobody_lives(found: Sighting, *, force: bool) -> None:
             group=found.name,
             members=tuple(living),
         )
-
-
-def _resolved(operations: Operations, to: Target) -> Plan[dict[int, Position]]:
-    """Give the position after which the group goes on, in each partition that is to be reset.
-
-    Raises ``InvalidArgument`` for a position that this log does not have.
-    """
-    tails = yield from operations.tails()
-    if isinstance(to, datetime):
-        ms = max(0, to_ms(to))
-        positions = {p: min(Position(p, ms, 0), tail) for p, tail in tails.items()}
-    else:
-        positions = starting_positions(check_start(to), tails)
-        if isinstance(to, Mapping):
-            positions = {partition: positions[partition] for partition in to}
-    if not positions:
-        raise InvalidArgument("name at least one position to reset to")
-    exact = {}
-    for partition, position in positions.items():
-        exact[partition] = yield from _exact(operations.keys, position)
-    return exact
-
-
-def _exact(keys: Keys, position: Position) -> Plan[Position]:
-    """Give the entry that a place stands for, as far as the log reaches back."""
-    partition = position.partition
-    if not position.ms:
-        return position
-    upto = position.entry_id if position.n else f"({position.entry_id}"
-    words = ("XREVRANGE", keys.log(partition), upto, "-", "COUNT", 1)
-    first, before = yield [
-        log_start(keys, partition),
-        Command(words, lambda reply: Position.at_entry(partition, reply[0][0]) if reply else None),
-    ]
-    if not position.n:
-        is_whole = first is not None and first.n == 1
-        return before or (Position(partition, 0, 0) if is_whole else position)
-    is_trimmed = before is None and (first is None or position.n < first.n)
-    if before != position and not is_trimmed:
-        raise InvalidArgument(
-            f"the log has no entry {position}: is it a position of another store?",
-            position=position,
-        )
-    return position
-
-
-def _named(to: Target) -> str:
-    if isinstance(to, datetime):
-        return to.isoformat()
-    if isinstance(to, Mapping):
-        return ", ".join(str(to[partition]) for partition in sorted(to))
-    return str(to)
 
 
 def _move(found: Sighting, goes_to: Position) -> Move:

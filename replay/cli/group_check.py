@@ -1,0 +1,57 @@
+"""What is wrong with consumer groups: for ``doctor``."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from eventstore import Settings
+from eventstore.decoding import Decoder
+from eventstore.groups.status import GroupStatus
+from eventstore.groups.status.looking import list_groups
+from eventstore.keys import Keys
+from eventstore.operations import Operations
+from eventstore.plan import Plan, Recall
+from eventstore.transport.lines import BlockingLine
+from replay.cli.server_check import ask
+
+T = TypeVar("T")
+
+
+def examine_groups(line: BlockingLine, keys: Keys) -> tuple[int, list[str], list[str]]:
+    """Give how many groups there are, what is to be put right, and what may be next."""
+    operations = Operations(keys, Decoder(), Settings.from_environment())
+    groups = _perform(line, list_groups(operations))
+    wrong = [finding for group in groups for finding in _wrong_with(group)]
+    left = [group for group in groups if group.lag_events and not group.live_members]
+    hints = [f"group {group.name} has no live member; {_behind(group)}" for group in left]
+    return len(groups), wrong, hints
+
+
+def _wrong_with(group: GroupStatus) -> list[str]:
+    findings = [
+        f"group {group.name}, partition {partition}: {problem}"
+        for partition, problem in group.problems.items()
+    ]
+    return findings + [
+        f"group {group.name} is stalled on partition {one.partition}: {one.owner} holds it and "
+        f"does not get on; see what it does, or stop it and another member takes over"
+        for one in group.partitions
+        if one.stalled
+    ]
+
+
+def _behind(group: GroupStatus) -> str:
+    return f"{group.lag_events or 0:,} events wait: runstore groups show {group.name}"
+
+
+def _perform(line: BlockingLine, plan: Plan[T]) -> T:
+    """Run a plan that only reads, on one line and without an archive."""
+    try:
+        step = next(plan)
+        while True:
+            result: Any = None
+            if not isinstance(step, Recall):
+                result = [ask(line, command) for command in step]  # type: ignore[union-attr]
+            step = plan.send(result)
+    except StopIteration as finished:
+        return finished.value  # type: ignore[no-any-return]
