@@ -144,7 +144,7 @@ def redrive(
         count = SyncParked(store, group).redrive(chosen, dry_run=dry_run)
         if run_id and not count:
             _check_parked(store, group, run_id)
-    _print_count(session, "redriven", count, "to be redriven", dry_run=dry_run)
+    _print_count(session, "redriven", count, "will be redriven", dry_run=dry_run)
 
 
 @parked.command()
@@ -218,7 +218,7 @@ def _print_count(session: Session, name: str, count: int, done: str, *, dry_run:
     if session.as_json:
         emit({name: count, "dry_run": dry_run})
         return
-    click.echo(f"{_runs(count)} {'would be ' if dry_run else ''}{done}")
+    click.echo(f"{_runs(count)} {f'would be {name}' if dry_run else done}")
 
 
 def _runs(count: int) -> str:
