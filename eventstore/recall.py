@@ -35,7 +35,7 @@ def look_up(append: PreparedAppend, unknown: AppendOutcome) -> Recall:
         begins = unknown.begins if isinstance(unknown, OutcomeUnknown) else None
         if head is None or begins is None or head.version + 1 < begins:
             return unknown
-        return replace(append, reaches=head.version + 1)
+        return append._replace(reaches=head.version + 1)
 
     return Recall(read)
 
