@@ -1,5 +1,14 @@
 """The archive: a SQLite file that keeps every event for good, fed from the log."""
 
 from eventstore.archive.archive import Archive, ArchivedRun, ColdRun
+from eventstore.archive.archiver import Archiver
+from eventstore.archive.seal_key import parse_seal_key, seal_key_from_environment
 
-__all__ = ["Archive", "ArchivedRun", "ColdRun"]
+__all__ = [
+    "Archive",
+    "ArchivedRun",
+    "Archiver",
+    "ColdRun",
+    "parse_seal_key",
+    "seal_key_from_environment",
+]

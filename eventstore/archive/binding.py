@@ -7,11 +7,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eventstore.archive.layout import SCHEMA
 from eventstore.clock import Clock, to_ms
 from eventstore.errors import ServerRefused, StoreMismatch
 from eventstore.sqlite import Database, Transaction
+
+if TYPE_CHECKING:
+    from eventstore.sync_store import SyncEventStore
 
 _FACTS = "SELECT name, value FROM facts WHERE name IN ('store_id', 'namespace', 'partitions')"
 _KEEP = "INSERT INTO facts (name, value) VALUES (?, ?)"
@@ -24,6 +28,12 @@ class Binding:
     store_id: str
     namespace: str
     partitions: int
+
+    @classmethod
+    def of(cls, store: SyncEventStore) -> Binding:
+        """Give that of an open store."""
+        keys = store.operations.keys
+        return cls(store.identity, keys.namespace, keys.partitions)
 
     @classmethod
     def read(cls, database: Database) -> Binding:
@@ -62,7 +72,8 @@ class Binding:
 
     def write(self, tx: Transaction, now_ms: int) -> None:
         """Give a new archive to this store."""
-        tx.executemany(_KEEP, [*self._facts(), ("created_ms", str(now_ms))])
+        created = ("origin", self.store_id), ("created_ms", str(now_ms))
+        tx.executemany(_KEEP, [*self._facts(), *created])
 
     def rebind(self, tx: Transaction) -> None:
         """Give an archive to a store that has taken the place of its own."""

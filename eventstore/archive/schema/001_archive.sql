@@ -1,5 +1,5 @@
--- What the archive is of (store_id, namespace, partitions, created_ms), and how archiving stands
--- (state, state_since_ms, state_message).
+-- What the archive is of: store_id, namespace, partitions; origin is the store_id that it was made
+-- with, created_ms when. And how archiving stands: state, state_since_ms, state_message.
 CREATE TABLE facts (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL

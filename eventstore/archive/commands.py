@@ -1,0 +1,40 @@
+"""What the archive asks of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eventstore.archive.entry import Entry
+from eventstore.commands import Command
+from eventstore.events import Position
+from eventstore.keys import Keys
+
+
+def entries_from(keys: Keys, at: Position, limit: int) -> Command[list[Entry]]:
+    """Read up to ``limit`` entries of a log from a position on, itself included."""
+    start = at.entry_id if at.n else "-"
+    words = ("XRANGE", keys.log(at.partition), start, "+", "COUNT", limit)
+    return Command(words, lambda reply: [Entry.of_log(at.partition, *entry) for entry in reply])
+
+
+def entry_at(keys: Keys, at: Position) -> Command[Entry | None]:
+    """Read the entry of a log at exactly this position; None if there is none."""
+    words = ("XRANGE", keys.log(at.partition), at.entry_id, at.entry_id)
+    return Command(words, lambda reply: Entry.of_log(at.partition, *reply[0]) if reply else None)
+
+
+def log_end(keys: Keys, partition: int) -> Command[Position | None]:
+    """Read the last entry's place in a log; None for one without entries."""
+    words = ("XREVRANGE", keys.log(partition), "+", "-", "COUNT", 1)
+    return Command(
+        words, lambda reply: Position.at_entry(partition, reply[0][0]) if reply else None
+    )
+
+
+def wake(keys: Keys, reached: Mapping[int, Position], block_ms: int) -> Command[bool]:
+    """Wait up to ``block_ms`` for an entry after these positions; say whether there is one."""
+    logs = [keys.log(partition) for partition in reached]
+    ids = [position.entry_id for position in reached.values()]
+    words: tuple[Any, ...] = ("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", *logs, *ids)
+    return Command(words, bool)
