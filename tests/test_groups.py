@@ -436,6 +436,7 @@ async def test_no_more_is_taken_than_may_be_in_hand(store: EventStore, server: A
     )
     members = store.operations.keys.members("g")
     async with serving(group) as task:
+        await until(lambda: group.counts.failed, task)
         await until(lambda: pending(store, server.admin, "g") >= 100, task)
         # the member's loop has gone round, and might have taken more
         beat = server.admin.zscore(members, group.member)
