@@ -12,6 +12,7 @@ from typing import Any
 
 from eventstore import AlreadyResumed, EventStore, NewEvent, SyncEventStore
 from eventstore.transport.lines import AsyncLine, BlockingLine
+from eventstore.transport.pipe import Pipe
 from replay import Restorer, RunContext, RunControl, SyncRestorer, SyncRunControl
 
 PATIENCE_S = 60
@@ -170,3 +171,16 @@ def _die(line: Any, number: int, moment: str) -> None:
         return replies
 
     line.exchange = exchange_async if line is AsyncLine else exchange_blocking
+    write, read = Pipe.write, Pipe._reply
+
+    def write_piped(self: Any, calls: Any) -> None:
+        meet("before")
+        write(self, calls)
+
+    async def read_piped(self: Any) -> Any:
+        reply = await read(self)
+        meet("after")
+        return reply
+
+    patched: Any = Pipe
+    patched.write, patched._reply = write_piped, read_piped
