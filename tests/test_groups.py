@@ -572,7 +572,7 @@ async def test_stop_does_not_wait_for_runs_that_failed(
     async def handle(_: RecordedEvent) -> None:
         raise RuntimeError("never")
 
-    group = ConsumerGroup(store, "g", handle, create=True, backoff=AT_ONCE)
+    group = ConsumerGroup(store, "g", handle, create=True, backoff=AT_ONCE, max_deliveries=1_000)
     task = asyncio.create_task(group.run())
     await until(lambda: group.counts.failed > 3, task)
     await asyncio.wait_for(group.stop(), timeout=5)

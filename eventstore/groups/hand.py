@@ -97,6 +97,8 @@ class Hand:
 
     def add(self, holding: Holding, event: RecordedEvent) -> None:
         """Put an event into the lane of its run."""
+        if holding.is_lost:
+            return
         lane = holding.lanes.get(event.run_id)
         if lane is None:
             lane = holding.lanes[event.run_id] = Lane(holding, event.run_id)
@@ -124,6 +126,8 @@ class Hand:
 
     def put_back(self, lane: Lane, event: RecordedEvent) -> None:
         """Put a lane's first event back in its place."""
+        if lane.holding.is_lost:
+            return
         lane.events.appendleft(event)
         self.in_memory += 1
 

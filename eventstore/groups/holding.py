@@ -92,6 +92,8 @@ class Holding:
             while outstanding and self._through and outstanding[0].n in self._through:
                 self.done = outstanding.popleft()
                 self._through.discard(self.done.n)
+            if not outstanding:
+                self.done = self.reached  # what lies between was through before
         else:
             self._through.add(position.n)
 

@@ -279,6 +279,11 @@ class Intake:
         known = self.known.get(holding.partition, holding.reached)
         self.known[holding.partition] = max(known, holding.reached)
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether any partition is followed in the log."""
+        return bool(self._in_phase(Phase.LIVE))
+
     def wait(self) -> Plan[bool]:
         """Wait at the log's end, once ``take`` with ``check_end`` found nothing more."""
         reached = {h.partition: h.reached for h in self._in_phase(Phase.LIVE)}

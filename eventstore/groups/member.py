@@ -86,7 +86,7 @@ class Member:
                     raise
                 _log.warning("%s: %s; trying again", self._who, error)
                 continue
-            if to_end and self._is_done:
+            if to_end and self._is_done and not await self._look_for_redrives():
                 return
             await self._rest()
 
@@ -153,7 +153,7 @@ class Member:
             self._at_end = not await self._take(check_end=was_at_end)
             if not (was_at_end and self._at_end):
                 return True
-            if wait:
+            if wait and self._intake.can_wait:
                 self._news = asyncio.create_task(self._wait_for_news())
         elif await self._acknowledge():
             return True
@@ -208,7 +208,7 @@ class Member:
         self._hand.is_beat_due = False
         try:
             taken = await self._store.perform(self._tenure.beat())
-            await self._aside.look_for_redrives(_REDRIVES_A_BEAT)
+            await self._look_for_redrives()
         except ServerRefused as error:  # no memory for a heartbeat; reading needs none
             _log.warning("%s cannot report as alive: %s", self._who, error)
             taken = 0
@@ -219,6 +219,11 @@ class Member:
             if self._news is not None:
                 self._news.cancel()
         self._workers.begin()
+
+    async def _look_for_redrives(self) -> int:
+        begun = await self._aside.look_for_redrives(_REDRIVES_A_BEAT)
+        self._workers.begin()
+        return begun
 
     def _raise_failure(self) -> None:
         if self._workers.failure is not None:

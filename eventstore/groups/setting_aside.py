@@ -80,26 +80,32 @@ class SettingAside:
             if not holding.is_lost:
                 await self.hold_back(holding, run_id, events)
 
-    async def look_for_redrives(self, limit: int) -> None:
-        """Let the runs be handled that somebody asked for, up to ``limit`` of each partition."""
-        holdings = list(self._hand.holdings.values())
-        commands = [owner.redrives(holding.hold, limit) for holding in holdings]
-        if not commands:
-            return
-        found = await self._store.perform(together(commands))
-        for holding, redrives in zip(holdings, found, strict=True):
-            for redrive in redrives:
-                self._begin(holding, redrive)
+    async def look_for_redrives(self, limit: int) -> int:
+        """Let the runs be handled that somebody asked for; give how many were begun.
 
-    def _begin(self, holding: Holding, redrive: Redrive) -> None:
+        Up to ``limit`` of each partition are under way at a time.
+        """
+        holdings = list(self._hand.holdings.values())
+        if not holdings:
+            return 0
+        commands = [owner.redrives(holding.hold, limit) for holding in holdings]
+        found = await self._store.perform(together(commands))
+        return sum(
+            self._begin(holding, redrive)
+            for holding, redrives in zip(holdings, found, strict=True)
+            for redrive in redrives
+        )
+
+    def _begin(self, holding: Holding, redrive: Redrive) -> bool:
         if redrive.run_id in holding.lanes or holding.is_leaving:
-            return
+            return False
         holding.parked.add(redrive.run_id)
         lane = Lane(holding, redrive.run_id, left_out=range(redrive.first, redrive.last + 1))
         lane.redriven = redrive.begun
         lane.suspects = 1 if redrive.begun else 0
         holding.lanes[redrive.run_id] = lane
         self._hand.make_ready(lane)
+        return True
 
     async def begin_again(self, lane: Lane, event: RecordedEvent, attempt: int) -> bool:
         """Note that an event that was set aside goes to the handler; False if it must not."""
@@ -153,6 +159,8 @@ class SettingAside:
             # What came meanwhile stands behind these.
             start = min(versions.start + _PAGE_EVENTS, versions.stop)
             lane.left_out = range(start, lane.left_out.stop)
+            if lane.holding.is_lost:
+                return False
             wanted = [event for event in page if self._hand.selection.accepts(event)]
             lane.events.extend(wanted)
             self._hand.in_memory += len(wanted)

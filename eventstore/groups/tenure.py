@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Iterable
 
@@ -18,6 +19,8 @@ from eventstore.groups.parking.owner import parked_runs
 from eventstore.groups.shares import share
 from eventstore.operations import Operations
 from eventstore.plan import Plan
+
+_log = logging.getLogger(__name__)
 
 
 class Tenure:
@@ -94,6 +97,7 @@ class Tenure:
                 holding.valid_until_s = asked_s + self._lease_ms / 1000
                 self._hand.wake(holding)
             else:
+                _log.warning("%s: the lease is lost, held by %s", holding.hold, self._who)
                 self._hand.drop(holding)
 
     def _note_others(self, found: dict[int, Lease]) -> None:

@@ -118,14 +118,24 @@ class Workers:
 
     async def _handle(self, lane: Lane) -> bool:
         """Handle a lane's first event; say whether the lane can go on at once."""
-        event = self._hand.pop(lane)
         holding = lane.holding
-        attempt = 1
+        holding.working += 1  # until the outcome is noted, nobody else may have the partition
+        try:
+            return await self._attempt(lane)
+        finally:
+            holding.working -= 1
+            self._changed.set()
+
+    async def _attempt(self, lane: Lane) -> bool:
+        event, holding, attempt = self._hand.pop(lane), lane.holding, 1
         if holding.deliveries or lane.is_redriven:
             attempt = await self._attempts.begin(lane, event)
             if not attempt:
                 return False
-        holding.working += 1
+            if not self._hand.may_go_on(lane):  # the lease ran out meanwhile
+                self._hand.put_back(lane, event)
+                self._hand.make_ready(lane)
+                return False
         try:
             if self._takes_delivery:
                 who = self._who
@@ -140,15 +150,10 @@ class Workers:
                 # A thread cannot be cut short: until it ends, nobody else may have the partition.
                 holding.is_overrun = self._threads is not None
                 raise
-            failure: BaseException | None = error
+            failure: BaseException = error
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its failure
             failure = error
         else:
-            failure = None
-        finally:
-            holding.working -= 1
-        self._changed.set()
-        if failure is None:
             return await self._attempts.done(lane, event)
         pause_s = await self._attempts.failed(lane, event, failure, attempt)
         if pause_s is not None:
