@@ -5,28 +5,45 @@ with open_database("runs.db") as database, Projector(store, database) as project
     print(Runs(database).counts_by_status())
 """
 
+from projections.agents import AgentProjection
 from projections.built_in import BUILT_IN
+from projections.comparing import Difference
 from projections.database import Database, Transaction, open_database
 from projections.failures import Failure
-from projections.positions import wait_for
 from projections.projection import Projection
 from projections.projector import Projector
 from projections.queries import (
+    Activity,
+    AgentRun,
+    Agents,
+    Attempt,
+    Call,
+    Calls,
     Checkpoint,
+    DeletedRun,
+    Message,
     Node,
+    NodeDurations,
     Page,
     Pause,
     Pauses,
     Run,
     RunDetails,
+    RunDurations,
     Runs,
     Span,
+    Spread,
+    Stats,
+    Thread,
     Timeline,
     TimelineEntry,
     Totals,
+    Waits,
+    WorkflowVersion,
     spans_of,
 )
 from projections.rebuilding import RebuildProgress, Rebuilt, rebuild
+from projections.run_rebuilding import rebuild_run
 from projections.runs import RunProjection
 from projections.standing import pause, resume
 from projections.state import (
@@ -45,14 +62,27 @@ from projections.status import (
     projector_status,
 )
 from projections.timelines import TimelineProjection
+from projections.verifying import Verified, verify, verify_sample
+from projections.waiting import wait_for
 
 __all__ = [
     "BUILT_IN",
+    "Activity",
+    "AgentProjection",
+    "AgentRun",
+    "Agents",
+    "Attempt",
+    "Call",
     "CallState",
+    "Calls",
     "Checkpoint",
     "Database",
+    "DeletedRun",
+    "Difference",
     "Failure",
+    "Message",
     "Node",
+    "NodeDurations",
     "NodeState",
     "Page",
     "Pause",
@@ -67,23 +97,33 @@ __all__ = [
     "Rebuilt",
     "Run",
     "RunDetails",
+    "RunDurations",
     "RunProjection",
     "RunState",
     "Runs",
     "SignalState",
     "Span",
+    "Spread",
+    "Stats",
+    "Thread",
     "Timeline",
     "TimelineEntry",
     "TimelineProjection",
     "Totals",
     "Transaction",
+    "Verified",
+    "Waits",
+    "WorkflowVersion",
     "fold",
     "open_database",
     "pause",
     "projection_status",
     "projector_status",
     "rebuild",
+    "rebuild_run",
     "resume",
     "spans_of",
+    "verify",
+    "verify_sample",
     "wait_for",
 ]

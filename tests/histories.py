@@ -217,6 +217,9 @@ class ListLog:
             pages.extend(entries[start : start + limit])
         return [event for _, event in sorted(pages, key=itemgetter(0))[:limit]]
 
+    def load(self, run_id: str) -> list[RecordedEvent]:
+        return [event for event in self.events if event.run_id == run_id]
+
     def tails(self) -> dict[int, Position]:
         return {number: entries[-1][1].position for number, entries in self._partitions.items()}
 

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventstore.clock import from_ms
-from eventstore.events import NewEvent, RecordedEvent
+from eventstore.events import DELETED, NewEvent, RecordedEvent
 from projections import (
+    AgentProjection,
     Database,
     Pauses,
     RunProjection,
@@ -74,7 +75,7 @@ def test_live_rows_are_rebuilt_rows_whatever_the_batches_the_cache_and_the_stops
     cut = data.draw(st.integers(0, len(log)))
     batch_events = data.draw(st.integers(1, 12))
     cache_bytes = data.draw(st.sampled_from([1, 3_000, 10**6]))
-    small = (RunProjection(cache_bytes=cache_bytes), TimelineProjection())
+    small = (RunProjection(cache_bytes=cache_bytes), TimelineProjection(), AgentProjection())
     with tempfile.TemporaryDirectory() as folder:
         live, rebuilt = Path(folder, "live.db"), Path(folder, "rebuilt.db")
         project(live, log[:cut], small, batch_events=batch_events)
@@ -106,7 +107,19 @@ def test_what_the_queries_tell_is_what_the_fold_tells(
         with open_database(Path(folder, "runs.db")) as database:
             for run_id in {event.run_id for event in log}:
                 events = [event for event in log if event.run_id == run_id]
-                assert_told(database, events, fold(events))
+                if events[-1].type == DELETED:
+                    assert_forgotten(database, run_id, len(events))
+                else:
+                    assert_told(database, events, fold(events))
+
+
+def assert_forgotten(database: Database, run_id: str, version: int) -> None:
+    for table in (*RunProjection.run_tables, *AgentProjection.run_tables, "timeline"):
+        with database.snapshot() as tx:
+            (count,) = tx.execute(f"SELECT count(*) FROM {table} WHERE run_id = ?", (run_id,))[0]
+        assert count == (table == "deleted_runs"), table
+    (deleted,) = Runs(database).deleted_runs(run_id=run_id).items
+    assert deleted.version == version
 
 
 def assert_told(database: Database, events: list[RecordedEvent], state: RunState) -> None:

@@ -272,12 +272,12 @@ def test_status_says_how_far_each_projection_is(database: Database) -> None:
     log = ListLog(orders("r", "s"))
     with Projector(log, database, batch_events=4) as projector:
         projector.run_once()
-        runs, timeline = projector.status()
+        agents, runs, timeline = projector.status()
         projector.run_to_end()
-    assert (runs.name, timeline.name) == ("runs", "timeline")
+    assert (agents.name, runs.name, timeline.name) == ("agents", "runs", "timeline")
     assert (runs.events, runs.lag_events) == (4, 2)
     assert runs.positions == {e.position.partition: e.position for e in log.events[:4]}
-    assert [(s.events, s.lag_events) for s in projection_status(database)] == [(6, None)] * 2
+    assert [(s.events, s.lag_events) for s in projection_status(database)] == [(6, None)] * 3
 
 
 def test_killed_at_any_statement_it_ends_with_the_rows_of_one_that_was_not(tmp_path: Path) -> None:

@@ -234,11 +234,11 @@ def test_a_node_goes_from_queued_over_its_attempts_to_its_output() -> None:
         ("node.failed", {"node_id": "n", "error": error, "will_retry": True}),
     )
     assert run.nodes["n"] == NodeState(
-        "n", 1, "Fetch", "retrying", 1, second(1), second(2), second(3), None, error
+        "n", 1, "Fetch", "retrying", 1, second(1), second(2), second(3), None, error, 2
     )
     run = after(NODE, ("node.completed", {"node_id": "n", "output": {"rows": 3}}), start=run)
     assert run.nodes["n"] == NodeState(
-        "n", 1, "Fetch", "completed", 2, second(1), second(4), second(5), {"rows": 3}, None
+        "n", 1, "Fetch", "completed", 2, second(1), second(4), second(5), {"rows": 3}, None, 4
     )
 
 
@@ -313,5 +313,33 @@ def test_every_type_with_a_transition_has_a_payload_model() -> None:
     assert set(TRANSITIONS) <= set(PAYLOADS)
 
 
-def test_every_other_built_in_type_is_known_to_change_nothing() -> None:
-    assert set(PAYLOADS) - set(TRANSITIONS) == {"run.recovered", "log.emitted", "message.added"}
+def test_every_built_in_type_is_known_to_the_fold() -> None:
+    assert set(PAYLOADS) == set(TRANSITIONS)
+
+
+def test_what_happens_is_counted() -> None:
+    failed = ("node.failed", {"node_id": "n", "error": {"type": "E", "message": "m"}})
+    said = ("message.added", {"thread_id": "t", "role": "user"})
+    logged = ("log.emitted", {"message": "m"})
+    ended = ("call.completed", {"call_id": "c"})
+    run = after(CREATED, CALL, ended, ended, failed, said, said, logged, paused(), resumed())
+    assert run.counters == {"calls": 2, "failures": 1, "messages": 2, "logs": 1, "pauses": 1}
+
+
+def test_what_calls_used_is_summed() -> None:
+    usage = [
+        {"input_tokens": 3, "cost": 0.5, "model": "m", "cached": True},
+        {"input_tokens": 4, "cost": 0.25},
+        {"input_tokens": 2**53, "cost": 1.7e308},
+        {"cost": 1.7e308},
+    ]
+    run = after(*(("call.completed", {"call_id": "c", "usage": one}) for one in usage))
+    assert run.usage == {"input_tokens": float(2**53 + 7), "cost": 1.7e308}
+    assert RunState.from_json(run.to_json()) == run
+
+
+def test_a_deleted_run_holds_nothing_of_what_it_was_about() -> None:
+    run = after(CREATED, NODE, CALL, paused(), ("run.deleted", {"reason": "asked"}))
+    assert (run.deleted, run.reason, run.version) == (True, "asked", 5)
+    assert run.ended_ms == second(5)
+    assert (run.input, run.state, run.labels, run.nodes, run.pauses) == (None, {}, {}, {}, {})

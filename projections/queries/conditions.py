@@ -21,18 +21,27 @@ class Conditions:
     """The WHERE of one query, filter by filter. A filter that is None is not there."""
 
     def __init__(self) -> None:
-        self._clauses: list[str] = []
+        self.clauses: list[str] = []
         self.parameters: list[Any] = []
+        self.asked: list[Any] = []
+        """What makes it the same query, on every page."""
 
     def add(self, clause: str, *parameters: Any) -> None:
         """Add a condition from the code, with its parameters."""
-        self._clauses.append(clause)
+        self.clauses.append(clause)
         self.parameters.extend(parameters)
+        self.asked.append((clause, parameters))
+
+    def found(self, asked: Any, clause: str, *parameters: Any) -> None:
+        """Add a condition that may look different on each page, for the same thing asked."""
+        self.clauses.append(clause)
+        self.parameters.extend(parameters)
+        self.asked.append(asked)
 
     def equal(self, column: str, value: str | None) -> None:
         """Ask for one text."""
         if value is not None:
-            self.add(f"{column} = ?", check_text(column, value))
+            self.add(f"{column} = ?", check_text(_plain(column), value))
 
     def among(
         self, column: str, values: str | Iterable[str] | None, known: Collection[str] | None = None
@@ -40,7 +49,7 @@ class Conditions:
         """Ask for one of some texts; ``known`` lists those there are."""
         if values is None:
             return
-        wanted = check_texts(column, values, known)
+        wanted = check_texts(_plain(column), values, known)
         if len(wanted) == 1:
             self.add(f"{column} = ?", *wanted)
         else:
@@ -60,7 +69,12 @@ class Conditions:
 
     def where(self) -> str:
         """Give the clause, or nothing where there is no condition."""
-        return f"WHERE {' AND '.join(self._clauses)}" if self._clauses else ""
+        return f"WHERE {' AND '.join(self.clauses)}" if self.clauses else ""
+
+
+def _plain(column: str) -> str:
+    """Give a column's name without its table's."""
+    return column.rpartition(".")[2]
 
 
 def check_text(name: str, value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from eventstore.errors import RunNotFound
-from projections.queries.base import Listing, Order, Queries, chosen
+from projections.queries.base import Listing, Order, Queries, chosen, filtered
 from projections.queries.conditions import Conditions, check_text, maybe_moment, moment
 from projections.queries.page import Page, check_whole
 
@@ -135,12 +135,18 @@ class Pauses(Queries):
 
     projection = "runs"
 
+    @filtered
     def list_pauses(
         self,
         *,
         run_id: str | None = None,
+        workflow_id: str | None = None,
         status: str | Iterable[str] | None = None,
         reason: str | None = None,
+        cause: str | None = None,
+        actor: str | None = None,
+        paused_after: datetime | None = None,
+        paused_before: datetime | None = None,
         expiring_before: datetime | None = None,
         order: str = "-paused",
         limit: int = 50,
@@ -149,14 +155,19 @@ class Pauses(Queries):
         """List the pauses that meet all filters, ``limit`` of 1 to 1,000 a page.
 
         ``status`` is one or several of ``open``, ``expired`` (the window ended, the run still
-        waits), ``resumed`` and ``ended`` (with the run); ``WAITING`` are the first two. Times
-        need a zone. Windows without end have no expiry: they are missing where it is asked for
-        or ordered by. Raises ``InvalidArgument`` for a value, order or cursor it cannot take.
+        waits), ``resumed`` and ``ended`` (with the run); ``WAITING`` are the first two. ``cause``
+        and ``actor`` are what and who ended it. Times need a zone: ``…_after`` includes its
+        moment. Windows without end have no expiry: they are missing where it is asked for or
+        ordered by. Raises ``InvalidArgument`` for a value, order or cursor it cannot take.
         """
         conditions = Conditions()
         conditions.equal("run_id", run_id)
+        conditions.equal("workflow_id", workflow_id)
         conditions.among("status", status, STATUSES)
         conditions.equal("reason", reason)
+        conditions.equal("cause", cause)
+        conditions.equal("actor", actor)
+        conditions.between("paused_ms", paused_after, paused_before)
         conditions.between("expires_ms", None, expiring_before)
         return self._page(_PAUSES, conditions, chosen(ORDERS, order), limit, cursor)
 
@@ -180,6 +191,15 @@ class Pauses(Queries):
     def late_resumes(self) -> int:
         """Count the pauses that were resumed after their window had ended."""
         return int(self._rows("SELECT count(*) FROM pauses WHERE resumed_ms > expires_ms")[0][0])
+
+    @filtered
+    def checkpoints(
+        self, run_id: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Checkpoint]:
+        """List a run's checkpoints, the latest first."""
+        conditions = Conditions()
+        conditions.equal("run_id", run_id)
+        return self._page(_CHECKPOINTS, conditions, _LATEST, limit, cursor)
 
     def checkpoint(self, run_id: str, version: int | None = None) -> Checkpoint | None:
         """Give the latest checkpoint of a run, or the latest up to ``version``; None if none.
@@ -205,3 +225,9 @@ def _make_checkpoint(
         resume_at=orjson.loads(resume_at),
         state=orjson.loads(state),
     )
+
+
+_CHECKPOINTS = Listing(
+    "checkpoints", "run_id, version, pause_id, occurred_ms, resume_at, state", _make_checkpoint
+)
+_LATEST = Order(("version",), (int,), descending=True)

@@ -14,7 +14,12 @@ from projections.state import RunState
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run in a list. ``paused_seconds`` sums its resumed pauses; ``version`` counts events."""
+    """A run in a list.
+
+    ``version`` counts its events, ``counters`` how often what happened (see ``COUNTERS`` of
+    ``projections.state``); ``usage`` sums what its calls used, such as tokens. An ended run took
+    ``duration_seconds``; of these, or of those so far, resumed pauses were ``paused_seconds``.
+    """
 
     run_id: str
     workflow_id: str | None
@@ -27,13 +32,15 @@ class Run:
     started_at: datetime | None
     updated_at: datetime
     ended_at: datetime | None
+    duration_seconds: float | None
     paused_seconds: float
-    deleted: bool
+    counters: dict[str, int]
+    usage: dict[str, int | float]
 
 
 RUN_COLUMNS = (
     "run_id, workflow_id, status, version, parent, labels, definition_hash, created_ms, "
-    "started_ms, updated_ms, ended_ms, paused_total_ms, deleted"
+    "started_ms, updated_ms, ended_ms, paused_total_ms, counters, usage"
 )
 
 
@@ -50,7 +57,8 @@ def make_run(
     updated_ms: int,
     ended_ms: int | None,
     paused_total_ms: int,
-    deleted: int,
+    counters: str,
+    usage: str,
 ) -> Run:
     """Make a run of a row of ``RUN_COLUMNS``."""
     return Run(
@@ -65,8 +73,10 @@ def make_run(
         started_at=maybe_moment(started_ms),
         updated_at=moment(updated_ms),
         ended_at=maybe_moment(ended_ms),
+        duration_seconds=None if ended_ms is None else max(0, ended_ms - created_ms) / 1_000,
         paused_seconds=paused_total_ms / 1_000,
-        deleted=bool(deleted),
+        counters=orjson.loads(counters),
+        usage=orjson.loads(usage),
     )
 
 
@@ -136,3 +146,65 @@ def make_node(
         output=None if output is None else orjson.loads(output),
         error=None if error is None else orjson.loads(error),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a node; ``version`` is that of the event it began with.
+
+    ``status`` is ``running``, ``completed``, ``failed``, ``retrying`` (failed, another will
+    follow), ``skipped`` or ``restarted`` (another began before this one ended).
+    """
+
+    node_id: str
+    version: int
+    attempt: int
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+    duration_seconds: float | None
+    error: dict[str, Any] | None
+
+
+def make_attempt(
+    node_id: str,
+    version: int,
+    attempt: int,
+    status: str,
+    started_ms: int,
+    ended_ms: int | None,
+    error: str | None,
+) -> Attempt:
+    """Make an attempt of a row of ``nodes`` or ``node_attempts``."""
+    return Attempt(
+        node_id=node_id,
+        version=version,
+        attempt=attempt,
+        status=status,
+        started_at=moment(started_ms),
+        ended_at=maybe_moment(ended_ms),
+        duration_seconds=None if ended_ms is None else max(0, ended_ms - started_ms) / 1_000,
+        error=None if error is None else orjson.loads(error),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedRun:
+    """What is left of a deleted run: that it was there, with so many events."""
+
+    run_id: str
+    version: int
+    deleted_at: datetime
+    reason: str | None
+    actor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowVersion:
+    """A workflow's definition as runs were created with it, by its hash."""
+
+    workflow_id: str | None
+    definition_hash: str
+    runs: int
+    first_at: datetime
+    last_at: datetime

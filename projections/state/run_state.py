@@ -26,7 +26,9 @@ class RunState:
     Times are milliseconds since 1970, taken from ``occurred_at``. ``pauses`` holds the open
     pauses in the order they began, ``outcomes`` how the others ended; ``paused_total_ms`` sums
     the resumed ones. ``checkpoint_version`` and ``resume_at`` are those of the latest
-    ``run.paused`` or ``checkpoint.saved``. ``reason`` says why the run was aborted.
+    ``run.paused`` or ``checkpoint.saved``. ``reason`` says why the run was aborted, or deleted;
+    of a deleted run nothing else is left. ``counters`` says how often what happened, where it
+    did: see ``COUNTERS``. ``usage`` sums what the run's calls used, by the names that they give.
     """
 
     run_id: str = ""
@@ -49,6 +51,8 @@ class RunState:
     checkpoint_version: int | None = None
     resume_at: Any = None
     deleted: bool = False
+    counters: dict[str, int] = field(default_factory=dict)
+    usage: dict[str, int | float] = field(default_factory=dict)
     nodes: dict[str, NodeState] = field(default_factory=dict)
     calls: dict[str, CallState] = field(default_factory=dict)
     signals: list[SignalState] = field(default_factory=list)

@@ -14,6 +14,7 @@ from eventstore.events import RecordedEvent
 from projections.state.node_state import NodeState
 from projections.state.open_items import CallState, SignalState
 from projections.state.pause_state import PauseOutcome, PauseState
+from projections.state.tallies import add_usage, count
 
 if TYPE_CHECKING:
     from projections.state.run_state import RunState, RunStatus
@@ -58,8 +59,14 @@ def _end(run: RunState, status: RunStatus, event: RecordedEvent, at_ms: int) -> 
         _close_pause(run, pause_id, "run_ended", event, at_ms)
 
 
-def _deleted(run: RunState, _event: RecordedEvent, _at_ms: int) -> None:
+def _deleted(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    """Forget what the run was about; that it was there, and how it stood, remains."""
     run.deleted = True
+    run.reason = event.data.get("reason")
+    run.ended_ms = at_ms if run.ended_ms is None else run.ended_ms
+    run.input = run.output = run.error = run.parent = run.resume_at = None
+    run.state, run.labels, run.counters, run.usage = {}, {}, {}, {}
+    run.nodes, run.calls, run.pauses, run.outcomes, run.signals = {}, {}, {}, {}, []
 
 
 def _paused(run: RunState, event: RecordedEvent, at_ms: int) -> None:
@@ -81,6 +88,7 @@ def _paused(run: RunState, event: RecordedEvent, at_ms: int) -> None:
         expires_ms=None if window_ms is None else at_ms + window_ms,
     )
     run.status = "paused"
+    count(run, "pauses")
     _checkpoint(run, event)
 
 
@@ -158,6 +166,7 @@ def _merge(run: RunState, patch: dict[str, Any] | None) -> None:
 
 def _signal_received(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
     data = event.data
+    count(run, "signals")
     run.signals.append(
         SignalState(
             event.id, data["type"], data.get("payload"), data.get("source_id"), event.version
@@ -188,6 +197,7 @@ def _node_started(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     node = _node(run, event, at_ms)
     node.begin("running")
     node.started_ms = at_ms
+    node.started_version = event.version
     node.attempts = event.data.get("attempt") or node.attempts + 1
 
 
@@ -203,6 +213,7 @@ def _node_failed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     node = _node(run, event, at_ms)
     node.end("retrying" if event.data.get("will_retry") else "failed", at_ms)
     node.error = event.data["error"]
+    count(run, "failures")
 
 
 def _node_retry_scheduled(run: RunState, event: RecordedEvent, at_ms: int) -> None:
@@ -215,6 +226,7 @@ def _node_skipped(run: RunState, event: RecordedEvent, at_ms: int) -> None:
 
 def _call_started(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     _started(run, event, at_ms)
+    count(run, "calls")
     data = event.data
     call_id = data["call_id"]
     run.calls[call_id] = CallState(
@@ -224,7 +236,25 @@ def _call_started(run: RunState, event: RecordedEvent, at_ms: int) -> None:
 
 def _call_ended(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     _started(run, event, at_ms)
-    run.calls.pop(event.data["call_id"], None)
+    if run.calls.pop(event.data["call_id"], None) is None:
+        count(run, "calls")  # nobody told of its start
+    if event.type == "call.failed":
+        count(run, "failures")
+    usage = event.data.get("usage")
+    if usage:
+        add_usage(run.usage, usage)
+
+
+def _recovered(run: RunState, _event: RecordedEvent, _at_ms: int) -> None:
+    count(run, "recoveries")
+
+
+def _logged(run: RunState, _event: RecordedEvent, _at_ms: int) -> None:
+    count(run, "logs")
+
+
+def _message_added(run: RunState, _event: RecordedEvent, _at_ms: int) -> None:
+    count(run, "messages")
 
 
 TRANSITIONS: dict[str, Transition] = {
@@ -239,6 +269,7 @@ TRANSITIONS: dict[str, Transition] = {
     "run.restored": _restored,
     "run.resumed": _resumed,
     "run.patched": _patched,
+    "run.recovered": _recovered,
     "checkpoint.saved": _checkpoint_saved,
     "signal.received": _signal_received,
     "node.queued": _node_queued,
@@ -250,5 +281,7 @@ TRANSITIONS: dict[str, Transition] = {
     "call.started": _call_started,
     "call.completed": _call_ended,
     "call.failed": _call_ended,
+    "log.emitted": _logged,
+    "message.added": _message_added,
 }
 """Types that are not listed count and change nothing else."""

@@ -108,7 +108,7 @@ def _print_run(run: RunDetails) -> None:
         (
             ("run", run.run_id),
             ("workflow", run.workflow_id),
-            ("status", run.status + (" (deleted)" if run.deleted else "")),
+            ("status", run.status),
             ("events", run.version),
             ("parent", run.parent),
             ("labels", to_json(run.labels) if run.labels else None),

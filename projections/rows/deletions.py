@@ -1,0 +1,66 @@
+"""What is left of deleted runs: that they were, when they were deleted and why. No more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from eventstore.clock import to_ms
+from eventstore.events import DELETED, RecordedEvent
+from projections.database import Transaction
+from projections.state import RunState
+from projections.state.transitions import actor_of
+
+_LOAD = "SELECT version, deleted_ms FROM deleted_runs WHERE run_id = ?"
+_WRITE = """
+INSERT OR REPLACE INTO deleted_runs (run_id, version, deleted_ms, reason, actor)
+VALUES (?, ?, ?, ?, ?)
+"""
+
+
+class DeletedRows:
+    """Collects the runs that a batch deleted, and takes their rows out of ``tables``."""
+
+    def __init__(self, tables: Iterable[str]) -> None:
+        self._tables = tuple(tables)
+        self._rows: dict[str, tuple[Any, ...]] = {}
+
+    def load(self, tx: Transaction, run_id: str) -> RunState | None:
+        """Give the state of a run that was deleted before, if it was."""
+        found = tx.execute(_LOAD, (run_id,))
+        if not found:
+            return None
+        version, deleted_ms = found[0]
+        return RunState(run_id, version=version, ended_ms=deleted_ms, deleted=True)
+
+    def note(self, state: RunState, event: RecordedEvent) -> None:
+        """Remember that an applied event deleted its run, if it did."""
+        if event.type == DELETED:
+            self._rows[state.run_id] = (
+                state.run_id,
+                event.version,
+                to_ms(event.occurred_at),
+                state.reason,
+                actor_of(event),
+            )
+
+    def write(self, tx: Transaction) -> None:
+        """Take out what was written of the deleted runs, and say so; forget what was collected."""
+        if self._rows:
+            erase_runs(tx, self._tables, self._rows)
+            tx.executemany(_WRITE, self._rows.values())
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was collected."""
+        self._rows.clear()
+
+
+def erase_runs(tx: Transaction, tables: Iterable[str], run_ids: Iterable[str]) -> None:
+    """Delete all rows of some runs; where they stood in the file, zeros are written."""
+    named = [(run_id,) for run_id in run_ids]
+    as_before = tx.execute("PRAGMA secure_delete")[0][0]
+    tx.execute("PRAGMA secure_delete = ON")
+    for table in tables:
+        tx.executemany(f"DELETE FROM {table} WHERE run_id = ?", named)
+    tx.execute(f"PRAGMA secure_delete = {int(as_before)}")
