@@ -3,12 +3,15 @@
 from eventstore.archive.archive import Archive, ArchivedRun, ColdRun
 from eventstore.archive.archiver import Archiver
 from eventstore.archive.seal_key import parse_seal_key, seal_key_from_environment
+from eventstore.archive.verification import Verification, verify
 
 __all__ = [
     "Archive",
     "ArchivedRun",
     "Archiver",
     "ColdRun",
+    "Verification",
     "parse_seal_key",
     "seal_key_from_environment",
+    "verify",
 ]

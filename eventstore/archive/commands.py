@@ -7,6 +7,7 @@ from typing import Any
 
 from eventstore.archive.entry import Entry
 from eventstore.commands import Command
+from eventstore.errors import CorruptEvent
 from eventstore.events import Position
 from eventstore.keys import Keys
 
@@ -16,6 +17,27 @@ def entries_from(keys: Keys, at: Position, limit: int) -> Command[list[Entry]]:
     start = at.entry_id if at.n else "-"
     words = ("XRANGE", keys.log(at.partition), start, "+", "COUNT", limit)
     return Command(words, lambda reply: [Entry.of_log(at.partition, *entry) for entry in reply])
+
+
+def entries_as_is(
+    keys: Keys, after: Position, limit: int
+) -> Command[list[tuple[Position, Entry | None]]]:
+    """Read up to ``limit`` entries after a position, whatever they are; None for no event."""
+    partition = after.partition
+
+    def decode(reply: list[Any]) -> list[tuple[Position, Entry | None]]:
+        found: list[tuple[Position, Entry | None]] = []
+        for entry_id, fields in reply:
+            try:
+                entry = Entry.of_log(partition, entry_id, fields, as_is=True)
+            except CorruptEvent:
+                entry = None
+            found.append((Position.at_entry(partition, entry_id), entry))
+        return found
+
+    return Command(
+        ("XRANGE", keys.log(partition), f"({after.entry_id}", "+", "COUNT", limit), decode
+    )
 
 
 def entry_at(keys: Keys, at: Position) -> Command[Entry | None]:

@@ -29,13 +29,19 @@ class Entry(NamedTuple):
     workflow_id: str | None
 
     @classmethod
-    def of_log(cls, partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Entry:
-        """Read an entry of the log. Raises ``CorruptEvent`` if its checksum does not fit."""
+    def of_log(
+        cls, partition: int, entry_id: bytes, fields: Sequence[bytes], *, as_is: bool = False
+    ) -> Entry:
+        """Read an entry of the log. Raises ``CorruptEvent``.
+
+        With ``as_is`` its checksum need not fit.
+        """
         position = Position.at_entry(partition, entry_id)
         try:
             _, run_id, _, version, _, encoded, _, checksum, _, append_id, *rest = fields
             number = int(version)
-            verify_checksum(checksum, run_id, append_id, encoded, number, position, rest)
+            if not as_is:
+                verify_checksum(checksum, run_id, append_id, encoded, number, position, rest)
         except ValueError as error:
             raise CorruptEvent(str(position), str(error)) from None
         workflow_id = rest[1].decode() if rest else None

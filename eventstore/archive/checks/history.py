@@ -1,0 +1,102 @@
+"""Rows of the archive as they stood when a seal was made.
+
+What was accepted as lost since then stands in a table of its own; it is read from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from eventstore.archive.archive import Archive
+from eventstore.archive.chain import first_link
+from eventstore.archive.layout import PARTITION_PLACES, position_at
+from eventstore.events import Position
+
+_FIELDS = "ms, run_id, version, event, checksum, append_id, workflow_id, digest, chain"
+_EVENTS = """
+SELECT e.place, e.ms, r.run_id, e.version, e.event, e.checksum, e.append_id, e.workflow_id,
+       e.digest, e.chain
+FROM events AS e LEFT JOIN runs AS r ON r.id = e.run WHERE e.place > ? AND e.place <= ?
+"""
+_EVENTS_SINCE = f"""
+{_EVENTS} AND NOT EXISTS (SELECT 1 FROM lost_events WHERE place = e.place AND seal > ?)
+UNION ALL
+SELECT place, {_FIELDS} FROM lost_events AS l WHERE place > ? AND place <= ?
+AND seal = (SELECT min(seal) FROM lost_events WHERE place = l.place AND seal > ?)
+"""
+_LINK = """
+SELECT version, place, chain FROM events WHERE run = (SELECT id FROM runs WHERE run_id = ?)
+AND version < ? ORDER BY version DESC LIMIT 1
+"""
+_LOST_LINK = """
+SELECT version, place, chain FROM lost_events WHERE run_id = ? AND version < ? AND seal > ?
+ORDER BY version DESC, seal LIMIT 1
+"""
+_PAGE_ROWS = 1_000
+
+
+class Row(NamedTuple):
+    """An archived event as its row says."""
+
+    position: Position
+    run_id: str | None
+    version: int
+    event: bytes | None
+    checksum: str
+    append_id: str
+    workflow_id: str | None
+    digest: bytes
+    chain: bytes
+
+
+class Link(NamedTuple):
+    """A place in a run's chain: its version, the entry's number, and the chain there."""
+
+    version: int
+    n: int
+    chain: bytes
+
+
+NOW = 2**62
+"""As a seal: later than any."""
+
+
+class History:
+    """Reads an archive's past, a page at a time."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._database = archive.database
+        with self._database.snapshot() as tx:
+            ((self._last_loss,),) = tx.execute("SELECT coalesce(max(seal), 0) FROM lost_events")
+
+    def rows(self, partition: int, after_n: int, up_to_n: int, seal: int) -> Iterator[Row]:
+        """Give the rows of a partition with numbers between, as they stood at a seal."""
+        first = partition * PARTITION_PLACES
+        # An entry's number is never 0: a row there was put in by somebody.
+        after, last = first + (after_n or -1), first + up_to_n
+        while True:
+            page = self._page(after, last, seal)
+            yield from page
+            if len(page) < _PAGE_ROWS:
+                return
+            after = first + page[-1].position.n
+
+    def link_before(self, run_id: str, version: int, seal: int) -> Link:
+        """Give the last link of a run's chain before a version, as it stood at a seal."""
+        with self._database.snapshot() as tx:
+            found = tx.execute(_LINK, (run_id, version))
+            if seal < self._last_loss:
+                found += tx.execute(_LOST_LINK, (run_id, version, seal))
+        if not found:
+            return Link(0, 0, first_link(run_id))
+        last, place, chain = max(found, key=lambda row: int(row[0]))
+        return Link(last, place % PARTITION_PLACES, chain)
+
+    def _page(self, after: int, last: int, seal: int) -> list[Row]:
+        statement, bounds = _EVENTS, [after, last]
+        if seal < self._last_loss:
+            statement, bounds = _EVENTS_SINCE, [after, last, seal, after, last, seal]
+        with self._database.snapshot() as tx:
+            rows = tx.execute(f"{statement} ORDER BY 1 LIMIT {_PAGE_ROWS}", bounds)
+        return [Row(position_at(place, ms), *rest) for place, ms, *rest in rows]
