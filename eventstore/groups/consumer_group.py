@@ -22,9 +22,13 @@ from eventstore.groups.hold import Membership
 from eventstore.groups.intake import Intake
 from eventstore.groups.joining import join
 from eventstore.groups.member import Bounds, Member
+from eventstore.groups.parking.parked import Parked
+from eventstore.groups.parking.parked_run import ParkedRun
 from eventstore.groups.selection import Selection
 from eventstore.groups.setting_aside import SettingAside
 from eventstore.groups.start import Start, check_start
+from eventstore.groups.status.facts import PartitionLag
+from eventstore.groups.status.groups import Groups
 from eventstore.groups.tenure import Tenure
 from eventstore.groups.workers import Handler, Workers
 from eventstore.operations import Operations
@@ -178,6 +182,34 @@ class ConsumerGroup:
         async with self._turn(stay=True):
             await (await self._joined()).once()
         return self._counts.worked - before
+
+    async def lag(self) -> tuple[PartitionLag, ...]:
+        """Tell how far the group is behind in each partition, who holds it, what is parked.
+
+        Works whether members run or not. Raises ``UnknownGroup``.
+        """
+        return await Groups(self._store).lag(self.name)
+
+    async def parked(self, limit: int = 1_000) -> list[ParkedRun]:
+        """Give the runs that the group has set aside, the latest first; ``Parked`` pages them.
+
+        Raises ``UnknownGroup``.
+        """
+        return (await Parked(self._store, self.name).list(limit=limit)).items
+
+    async def redrive(self, run_id: str) -> bool:
+        """Ask for a run that is set aside to be handled after all, in order.
+
+        False: it is not set aside, or asked for already. Raises ``UnknownGroup``.
+        """
+        return bool(await Parked(self._store, self.name).redrive(run_id))
+
+    async def discard(self, run_id: str) -> bool:
+        """Forget what is set aside of a run: this group never handles it.
+
+        False: nothing is. Raises ``UnknownGroup``.
+        """
+        return bool(await Parked(self._store, self.name).discard(run_id))
 
     def stop(self) -> asyncio.Future[None]:
         """Take no more events; await the result to wait until what is in hand is handled.
