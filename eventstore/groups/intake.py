@@ -8,7 +8,7 @@ claimed first. At the log's end the tails show what is missing behind the last o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eventstore.commands import Command, log_start, tail
@@ -77,9 +77,8 @@ class Intake:
         for end in ends:
             if len(pages.get(end.partition, ())) < self._each:
                 count += yield from self._check_end(live[end.partition], end)
-        if fresh:
-            for holding in self._in_phase(Phase.ARCHIVE):
-                count += yield from self._take_archived(holding)
+        if fresh and (behind := self._in_phase(Phase.ARCHIVE)):
+            count += yield from self._take_archived(behind)
         return count
 
     def _in_phase(self, phase: Phase) -> list[Holding]:
@@ -237,28 +236,56 @@ class Intake:
 
     # What left the log
 
-    def _take_archived(self, holding: Holding) -> Plan[int]:
-        """Read what comes next from archive and log together; go live when the log has it."""
-        (begins,) = yield [log_start(self._keys, holding.partition)]
-        if begins is not None and begins.n <= holding.reached.n + 1:
-            return (yield from self._go_live(holding))
-        pages = yield from self._operations.log_pages(
-            {holding.partition: holding.reached}, self._each
-        )
-        page = pages[holding.partition]
-        if not page:
-            return (yield from self._go_live(holding))
-        (counted,) = yield [leases.look_ahead(holding.hold, page[-1].position)]
-        if counted is None:
-            self._hand.drop(holding)
+    def _take_archived(self, holdings: Sequence[Holding]) -> Plan[int]:
+        """Read what comes next from archive and log together; go live where the log has it."""
+        count = 0
+        starts = yield [log_start(self._keys, holding.partition) for holding in holdings]
+        behind: dict[int, Holding] = {}
+        for holding, begins in zip(holdings, starts, strict=True):
+            if begins is not None and begins.n <= holding.reached.n + 1:
+                count += yield from self._go_live(holding)
+            else:
+                behind[holding.partition] = holding
+        if not behind:
+            return count
+        reached = {partition: holding.reached for partition, holding in behind.items()}
+        pages = yield from self._operations.log_pages(reached, self._each)
+        found = {partition: page for partition, page in pages.items() if page}
+        for partition in behind.keys() - found.keys():
+            count += yield from self._go_live(behind[partition])
+        return count + (yield from self._look_ahead(behind, found))
+
+    def _look_ahead(self, behind: Mapping[int, Holding], pages: leases.Pages) -> Plan[int]:
+        """Take pages of the archive, once it is noted how far they go."""
+        if not pages:
             return 0
+        noted = yield [
+            leases.look_ahead(behind[partition].hold, page[-1].position)
+            for partition, page in pages.items()
+        ]
+        count = 0
+        for (partition, page), counted in zip(pages.items(), noted, strict=True):
+            holding = behind[partition]
+            if counted is None:
+                self._hand.drop(holding)
+                continue
+            self._suspect(holding, page, counted)
+            self._put(holding, page)
+            count += len(page)
+        return count
+
+    @staticmethod
+    def _suspect(
+        holding: Holding, page: Sequence[RecordedEvent], counted: Mapping[str, int]
+    ) -> None:
+        """Have events handled alone that a member, which died since, had in hand."""
+        if not holding.predecessor_died:
+            return
         for event in page:
-            if holding.predecessor_died and event.position <= holding.ahead:
+            if event.position <= holding.ahead:
                 deliveries = counted.get(event.position.entry_id, 1)
                 holding.deliveries[event.position.n] = (deliveries, False)
                 holding.suspects.add(event.position.n)
-        self._put(holding, page)
-        return len(page)
 
     def _go_live(self, holding: Holding) -> Plan[int]:
         if holding.outstanding or holding.has_news:
