@@ -48,6 +48,8 @@ class FakeOwner:
         self.who = Membership(self.keys, group, f"member-{epoch}")
         self.epoch = epoch
         self.seen: dict[tuple[str, int], RecordedEvent] = {}
+        self.is_parked = False
+        """What the server last said of a run whose events were held back."""
 
     def create_group(self) -> FakeOwner:
         """Make the group on all partitions, at their beginning."""
@@ -132,7 +134,9 @@ class FakeOwner:
     def hold_back(self, run_id: str, *versions: int) -> frozenset[int] | None:
         """Set later events aside."""
         places = self._places(run_id, versions)
-        return self.store.perform(sent(owner.hold_back(self.hold(run_id), run_id, places)))
+        held = self.store.perform(sent(owner.hold_back(self.hold(run_id), run_id, places)))
+        self.is_parked = held is not None and held.is_parked
+        return None if held is None else held.versions
 
     def _places(self, run_id: str, versions: tuple[int, ...]) -> list[tuple[int, Position]]:
         return [(version, self.event(run_id, version).position) for version in versions]

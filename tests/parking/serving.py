@@ -114,7 +114,8 @@ class Service:
             assert held is not None, "nobody took the lease"
             if held:
                 return
-            self._parked.discard(run_id)
+            if not self._fake.is_parked:
+                self._parked.discard(run_id)
         if self._fails(event):
             before = tuple(done.version for done in self._unacknowledged[run_id])
             assert self._fake.park(run_id, event.version, failure(), before)

@@ -81,6 +81,7 @@ class History:
         version = run.waiting.pop(0)
         held = self.owner.hold_back(run_id, version)
         assert held == ({version} if run.aside else set())
+        assert self.owner.is_parked is bool(run.aside)
         if run.aside:
             run.aside.append(version)
         elif goes_well:

@@ -9,9 +9,9 @@ from samples import contents
 from servers import AnyServer
 
 from eventstore import Settings, SyncEventStore
-from eventstore.groups.parking import Failure, ParkedDetails, Redrive, SyncParked
+from eventstore.groups.parking import Failure, ParkedDetails, Redrive, SyncParked, queries
 from eventstore.groups.parking import owner as calls
-from parking.fake_owner import FakeOwner, failure
+from parking.fake_owner import FakeOwner, failure, sent
 
 
 def shown(owner: FakeOwner, run_id: str) -> ParkedDetails:
@@ -69,6 +69,7 @@ def test_events_of_a_run_that_is_not_parked_are_not_held_back(owner: FakeOwner) 
     owner.read()
 
     assert owner.hold_back("r", 1, 2) == frozenset()
+    assert not owner.is_parked
 
     assert owner.pending() == {("r", 1), ("r", 2)}
     assert owner.set_aside() == {}
@@ -82,6 +83,7 @@ def test_events_from_before_a_parked_one_are_left_to_be_handled(owner: FakeOwner
 
     assert owner.hold_back("r", 1, 2, 4) == {4}
     assert owner.hold_back("r", 1, 2) == frozenset()
+    assert owner.is_parked
 
     assert owner.pending() == {("r", 1), ("r", 2), ("r", 5)}
     assert owner.set_aside() == {"r": (3, 4, "parked")}
@@ -429,3 +431,46 @@ def test_a_namespace_without_memory_parks_nothing_by_halves(
         server.admin.config_set("maxmemory", memory)
     assert during == before
     assert discarded == 1
+
+
+def test_a_later_event_that_comes_again_shortens_nothing(owner: FakeOwner) -> None:
+    owner.append("r", 3)
+    owner.read()
+    owner.park("r", 1)
+    owner.hold_back("r", 2, 3)
+
+    assert owner.hold_back("r", 2) == {2}
+
+    assert owner.set_aside() == {"r": (1, 3, "parked")}
+
+
+def test_a_late_second_sending_of_a_release_takes_no_later_one_back(owner: FakeOwner) -> None:
+    owner.append("r", 3)
+    owner.read()
+    owner.park("r", 1)
+    owner.hold_back("r", 2, 3)
+    redrive(owner, "r")
+    owner.release("r", 1)
+    owner.release("r", 2)
+
+    assert owner.release("r", 1) == 3
+
+    assert owner.redrives() == [Redrive("r", 3, 3, 0)]
+
+
+def test_what_was_parked_anew_since_it_was_seen_is_left(owner: FakeOwner) -> None:
+    # given somebody who saw a run parked, before it was redriven and failed again
+    owner.append("r", 1)
+    owner.read()
+    owner.park("r", 1)
+    seen = shown(owner, "r").run
+    redrive(owner, "r")
+    owner.begin("r", 1)
+    owner.park_again("r", 1)
+    # when they act on what they saw
+    where = (owner.keys, "g", seen.place.partition, [seen])
+    asked = owner.store.perform(sent(queries.redrive(*where)))
+    discarded = owner.store.perform(sent(queries.discard(*where)))
+    # then nothing happens to the new parking
+    assert (asked, discarded) == (0, 0)
+    assert owner.set_aside() == {"r": (1, 1, "parked")}

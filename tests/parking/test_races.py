@@ -6,15 +6,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from typing import TypeVar
 
 from faults import eventually
 from servers import AnyServer
 
-from eventstore import RecordedEvent, SyncEventStore
-from eventstore.groups.parking import ParkedFilter, SyncParked
-from parking.fake_owner import FakeOwner
+from eventstore import RecordedEvent, Settings, SyncEventStore
+from eventstore.groups.parking import ParkedFilter, SyncParked, plans
+from parking.fake_owner import FakeOwner, sent
 from parking.serving import Book, Mortal, Service
 
 T = TypeVar("T")
@@ -127,3 +128,27 @@ def test_redrives_race_with_a_service_that_parks_holds_and_releases(
     assert race.fake.set_aside() == {}
     assert race.fake.read_pending() == []
     assert race.asked > 20
+
+
+def test_a_redrive_of_all_ends_though_every_run_fails_again_meanwhile(
+    owner: FakeOwner, server: AnyServer
+) -> None:
+    # given parked runs of which a redrive sees a few at a time
+    run_ids = park_many(owner, 60)
+    operations = replace(owner.store.operations, settings=Settings(page_events=16))
+    # when each run that is asked for fails again at once
+    plan = plans.redrive(operations, "g", EVERYTHING, dry_run=False)
+    asked, step = None, next(plan)
+    for _ in range(100):
+        replies = [owner.store.perform(sent(command)) for command in step]  # type: ignore[union-attr]
+        for run in owner.redrives():
+            owner.begin(run.run_id, 1)
+            owner.park_again(run.run_id, 1)
+        try:
+            step = plan.send(replies)
+        except StopIteration as finished:
+            asked = finished.value
+            break
+    # then each was asked for once
+    assert asked == len(run_ids)
+    assert {state for _, _, state in owner.set_aside().values()} == {"parked"}

@@ -5,6 +5,7 @@
 
 from eventstore.groups.parking.failure import Failure
 from eventstore.groups.parking.owner import (
+    HeldBack,
     Redrive,
     begin_redrive,
     hold_back,
@@ -20,6 +21,7 @@ from eventstore.groups.parking.parked_run import ParkedDetails, ParkedPage, Park
 
 __all__ = [
     "Failure",
+    "HeldBack",
     "Parked",
     "ParkedDetails",
     "ParkedFilter",

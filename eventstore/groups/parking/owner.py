@@ -58,20 +58,34 @@ def park(
     return Command((len(keys), *keys, hold.group, *words), _done, script="parking/park")
 
 
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Which of a run's events are set aside now; each other one is to be handled as usual.
+
+    ``is_parked`` is False when the run is no longer set aside: it was handled to its end, or
+    discarded. Only then may the owner forget that it is. Where it still is, the others lie before
+    what is set aside, and come again because a group was set back or an owner died.
+    """
+
+    versions: frozenset[int]
+    is_parked: bool
+
+    def __contains__(self, version: int) -> bool:
+        return version in self.versions
+
+
 def hold_back(
     hold: Hold, run_id: str, places: Sequence[tuple[int, Position]]
-) -> Command[frozenset[int] | None]:
-    """Set later events of a parked run aside as well: versions, in order, and their positions.
-
-    Gives the versions that are set aside now. Any other is to be handled as usual: all of them,
-    and the result is empty, when the run is no longer parked (handled to its end, or discarded).
-    """
+) -> Command[HeldBack | None]:
+    """Set later events of a parked run aside as well: versions, in order, and their positions."""
     keys = (hold.lease, hold.log, *_kept(hold, "parked"))
     words = [word for version, position in places for word in (version, position.entry_id)]
     versions = [version for version, _ in places]
 
-    def decode(count: int | None) -> frozenset[int] | None:
-        return None if count is None else frozenset(versions[len(versions) - count :])
+    def decode(count: int | None) -> HeldBack | None:
+        if count is None:
+            return None
+        return HeldBack(frozenset(versions[len(versions) - max(count, 0) :]), count >= 0)
 
     return Command(
         (len(keys), *keys, hold.group, *_fence(hold), run_id, *words),
@@ -83,7 +97,8 @@ def hold_back(
 def begin_redrive(hold: Hold, run_id: str, version: int, attempt: int) -> Command[bool | None]:
     """Note that the handler is about to get an event of a redriven run.
 
-    False: it must not, since the run was discarded or parked again, or is through with it.
+    False: it must not, since the run was discarded, is through with it, or is parked again: it
+    may so still be set aside, and only ``hold_back`` tells.
     Versions before this one count as handled: a group with a filter passes over them.
     """
     keys = (hold.lease, *_kept(hold, "parked"))

@@ -3,14 +3,15 @@
 --
 -- KEYS  1 lease (hash)  2 log (stream)  3 parked (hash)
 -- ARGV  1 group  2 member  3 epoch  4 run id  5… version and entry id of each, in their order
--- REPLY how many of them, counted from the last, are set aside now; false if the lease is lost
+-- REPLY how many of them, counted from the last, are set aside now; -1 if the run is not; false
+--       if the lease is lost
 
 local held = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'mode')
 if held[1] ~= ARGV[2] or held[2] ~= ARGV[3] then return false end
 
 local run = ARGV[4]
 local record = redis.call('HGET', KEYS[3], run)
-if not record then return 0 end
+if not record then return -1 end
 local dead, first, last, state = string.match(record, '^(%S+) (%d+) (%d+) (.+)$')
 
 local from = 5
