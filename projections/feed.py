@@ -16,6 +16,7 @@ from projections.pace import Pace
 from projections.positions import Reached, common_positions, write_positions
 from projections.projection import Projection
 from projections.registry import bind_store, register
+from projections.rows.deletions import erase_runs
 from projections.standing import FAILED, RUNNING, Standing, load_standings
 
 DEFAULT_BATCH_EVENTS = 2_000
@@ -59,8 +60,18 @@ class Feed:
         return self._standings
 
     @property
+    def reached(self) -> Reached:
+        """What all projections that are fed have had."""
+        return common_positions(
+            self._standings[p.name].positions
+            for p in self._projections
+            if self._standings and self._is_active(p)
+        )
+
+    @property
     def outdated(self) -> list[Projection]:
         """The projections whose rows here were made by another version of them."""
+        self.begin()
         return [p for p in self._projections if self._standings[p.name].version != p.version]
 
     def begin(self) -> None:
@@ -161,7 +172,7 @@ class Feed:
 def _forget_deleted(tx: Transaction, events: Sequence[RecordedEvent]) -> None:
     deleted = [event.run_id for event in events if event.type == DELETED]
     if deleted:
-        tx.executemany("DELETE FROM dead_events WHERE run_id = ?", [(one,) for one in deleted])
+        erase_runs(tx, ["dead_events"], deleted)
 
 
 def reached_all(reached: Reached, wanted: Mapping[int, Position]) -> bool:

@@ -22,3 +22,10 @@ class Log(Protocol):
 
     def tails(self) -> Mapping[int, Position]:
         """Give the last position of each partition that has events."""
+
+
+class RunLog(Log, Protocol):
+    """A log whose runs can be read one by one."""
+
+    def load(self, run_id: str) -> list[RecordedEvent]:
+        """Give all events of a run, in order. Raises ``RunNotFound``."""

@@ -24,14 +24,15 @@ from projections.database import Database
 from projections.database.writer_lock import WriterLock
 from projections.feed import DEFAULT_BATCH_EVENTS, DEFAULT_BATCH_MS, Feed
 from projections.log import Log
-from projections.positions import DEFAULT_WAIT_S, Appended, wait_for
 from projections.projection import Projection
 from projections.rebuilding import OnProgress as OnRebuildProgress
 from projections.rebuilding import Rebuilt, rebuild
 from projections.renewal import Renewal
+from projections.reporting import Reporter
 from projections.standing import pause, resume
 from projections.status import ProjectionStatus, projection_status
 from projections.stops import clear_stop, note_stop, read_stop
+from projections.waiting import DEFAULT_WAIT_S, Appended, wait_for
 
 DEFAULT_BLOCK_MS = 500
 DEFAULT_RETRY_PAUSE_MS = 100
@@ -105,6 +106,7 @@ class Projector:
         self._begun = False
         self._stop_noted = False
         self._idle_work = 0
+        self._reporter = Reporter(store, database.path)
         self._renewal = Renewal(store, database, self._feed, clock)
 
     def run_once(self, *, block_ms: int | None = None) -> int:
@@ -198,6 +200,7 @@ class Projector:
             busy = self._renewal.outdated or self._idle_work
             count += self._feed.once(None if busy else block_ms)
             self._idle_work = self._feed.idle() if not count else 0
+            self._reporter.tell(self._feed.reached)
         except _STOPS as error:
             self._feed.forget()
             note_stop(self._database, error, to_ms(self._clock()))

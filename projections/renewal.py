@@ -30,8 +30,9 @@ class Renewal:
     @property
     def outdated(self) -> list[Projection]:
         """The projections that want it, and are neither paused nor failed."""
+        outdated = self._feed.outdated  # asked first: it may read the standings again
         standings = self._feed.standings
-        return [p for p in self._feed.outdated if standings[p.name].state == RUNNING]
+        return [p for p in outdated if standings[p.name].state == RUNNING]
 
     def step(self) -> int:
         """Read one batch, or make the switch; give how many events were read.

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from eventstore.errors import ServerRefused, StoreMismatch, StoreUnavailable
+from projections.database.copies import keep_copy
 from projections.database.errors import translated
 from projections.database.migrations import check_database, migrate, migrations
 
@@ -24,6 +25,8 @@ FileId = tuple[int, int] | None
 def open_writer(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
     """Open a database to write, new or not, and bring its schema up to date.
 
+    Before an older schema is changed, a copy of the file is kept; see ``keep_copy``.
+
     Raises ``StoreMismatch`` for a file that is not ours, ``ServerRefused`` where the folder or
     the disk does not allow it.
     """
@@ -32,7 +35,9 @@ def open_writer(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
     connection = _connect(path, "mode=rw", busy_timeout_ms)
     try:
         with translated(path):
-            check_database(connection, path, migrations())  # before anything is written
+            schema = check_database(connection, path, migrations())  # before anything is written
+            if 0 < schema < migrations()[-1].number:
+                keep_copy(connection, path, schema)
             _use_wal(connection, busy_timeout_ms)
             # Position and rows commit together: a power cut loses both, and both come again.
             connection.execute("PRAGMA synchronous = NORMAL")
