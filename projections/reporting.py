@@ -37,7 +37,7 @@ class Reporter:
 
     def tell(self, reached: Mapping[int, Position]) -> None:
         """Report where the projector stands, unless that was done just now."""
-        if self._report is None or self._now() < self._next_s:
+        if not reached or self._report is None or self._now() < self._next_s:
             return
         self._next_s = self._now() + self._every_s
         try:

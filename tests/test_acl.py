@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -9,7 +10,16 @@ from pathlib import Path
 import pytest
 from servers import OWN, Server
 
-from eventstore import ConsumerGroup, EventStore, NewEvent, RecordedEvent, ServerRefused
+from eventstore import (
+    ConsumerGroup,
+    EventStore,
+    NewEvent,
+    RecordedEvent,
+    ServerRefused,
+    SyncEventStore,
+)
+from eventstore.archive import Archive, Archiver
+from eventstore.retention import Trimmer, TrimReport
 from replay import Restorer, RunControl
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
@@ -46,6 +56,33 @@ async def test_the_acl_is_enough_for_a_store_a_group_and_a_restorer(limited: Eve
     assert counts.restored == 1
     assert [event.version for event in seen] == [1, 2, 3, 4, 5]
     assert len([event async for event in limited.read_all()]) == 6
+
+
+async def test_the_acl_is_enough_for_archive_and_retention(
+    limited: EventStore, tmp_path: Path
+) -> None:
+    # given a run that ended
+    await limited.append("r", [NewEvent("run.created"), NewEvent("run.completed")])
+    await limited.report_reader("rows", await limited.tails())
+    # when it is archived, and what may go is trimmed
+    report = await asyncio.to_thread(archive_and_trim, limited.opening.url or "", tmp_path / "a")
+    # then nothing was refused
+    assert (report.trimmed, report.dropped_runs) == (1, 1)
+
+
+def archive_and_trim(url: str, path: Path) -> TrimReport:
+    with (
+        SyncEventStore.open(url, archive=path) as store,
+        Archive.open(
+            path,
+            identity=store.identity,
+            namespace="runs",
+            partitions=store.operations.keys.partitions,
+        ) as archive,
+        Archiver(store, archive) as archiver,
+    ):
+        archiver.run_to_end()
+        return Trimmer(store).run_once()
 
 
 async def test_the_acl_keeps_other_namespaces_out(limited: EventStore) -> None:
