@@ -51,24 +51,29 @@ class Binding:
 
     def check(self, database: Database) -> None:
         """Raise ``StoreMismatch`` unless the archive is this store's."""
+        if self.is_replaced(database):
+            raise StoreMismatch(
+                f"archive {database.path} belongs to another store of the name "
+                f"{self.namespace!r}; give another path, or, if this server lost all its data, "
+                "see 'runstore archive lost' and 'put-back'",
+                path=str(database.path),
+                expected=self.store_id,
+            )
+
+    def is_replaced(self, database: Database) -> bool:
+        """Say whether the archive is that of another store of the same name.
+
+        Raises ``StoreMismatch`` for another namespace or number of partitions.
+        """
         found = Binding.read(database)
-        if found == self:
-            return
-        if found.namespace != self.namespace or found.partitions != self.partitions:
+        if (found.namespace, found.partitions) != (self.namespace, self.partitions):
             raise StoreMismatch(
                 f"archive {database.path} belongs to namespace {found.namespace!r} of "
                 f"{found.partitions} partitions, not to {self.namespace!r} of {self.partitions}; "
                 "give another path",
                 path=str(database.path),
             )
-        raise StoreMismatch(
-            f"archive {database.path} belongs to another store of the name {self.namespace!r}; "
-            "give another path, or, if this server lost all its data, see 'runstore archive "
-            "lost' and 'put-back'",
-            path=str(database.path),
-            expected=self.store_id,
-            found=found.store_id,
-        )
+        return found.store_id != self.store_id
 
     def write(self, tx: Transaction, now_ms: int) -> None:
         """Give a new archive to this store."""

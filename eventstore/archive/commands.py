@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from eventstore.archive.entry import Entry
 from eventstore.commands import Command
 from eventstore.errors import CorruptEvent
 from eventstore.events import Position
 from eventstore.keys import Keys
+from eventstore.plan import Plan
+
+T = TypeVar("T")
 
 
 def entries_from(keys: Keys, at: Position, limit: int) -> Command[list[Entry]]:
@@ -44,6 +47,12 @@ def entry_at(keys: Keys, at: Position) -> Command[Entry | None]:
     """Read the entry of a log at exactly this position; None if there is none."""
     words = ("XRANGE", keys.log(at.partition), at.entry_id, at.entry_id)
     return Command(words, lambda reply: Entry.of_log(at.partition, *reply[0]) if reply else None)
+
+
+def ask(command: Command[T]) -> Plan[T]:
+    """Make a plan of one command."""
+    (result,) = yield [command]
+    return result  # type: ignore[no-any-return]
 
 
 def log_end(keys: Keys, partition: int) -> Command[Position | None]:

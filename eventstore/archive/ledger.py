@@ -10,7 +10,15 @@ from eventstore.archive.chain import digest_of, next_link
 from eventstore.archive.entry import Entry
 from eventstore.archive.layout import place_of
 from eventstore.archive.run_rows import RunRow, load_runs, write_runs
-from eventstore.archive.seals import Seal, first_hash, last_seal, make_seal, write_seal
+from eventstore.archive.seals import (
+    Heads,
+    Kind,
+    Seal,
+    first_hash,
+    last_seal,
+    make_seal,
+    write_seal,
+)
 from eventstore.archive.source import Mark
 from eventstore.clock import Clock, to_ms
 from eventstore.errors import HistoryGap, InvalidArgument, LogRegressed
@@ -70,14 +78,44 @@ class Ledger:
                 tx.executemany(_ADD, [_row(touched[entry.run_id], entry) for entry in entries])
                 write_runs(tx, touched.values())
                 moved = {entry.position.partition: entry for entry in entries}
-                tx.executemany(_MOVE, [entry.position for entry in moved.values()])
-                seal = self._sealed(moved.values(), len(entries), touched)
-                write_seal(tx, seal)
+                heads = {run_id: (run.version, run.chain) for run_id, run in touched.items()}
+                positions = [entry.position for entry in moved.values()]
+                tx.executemany(_MOVE, positions)
+                seal = self.seal(tx, "events", positions, len(entries), heads)
         except BaseException:
             self.forget()
             raise
         self._seal = seal
         self.marks |= {p: Mark(e.position, e.checksum) for p, e in moved.items()}
+
+    @property
+    def next_seal(self) -> int:
+        """The number of the next seal."""
+        return self._seal.sequence + 1 if self._seal else 1
+
+    def seal(
+        self,
+        tx: Transaction,
+        kind: Kind,
+        positions: Iterable[Position],
+        events: int,
+        heads: Heads,
+        note: str = "",
+    ) -> Seal:
+        """Add the next seal. What is remembered goes on from it when the transaction stands."""
+        seal = make_seal(
+            sequence=self.next_seal,
+            previous=self._seal.hash if self._seal else first_hash(self._origin),
+            kind=kind,
+            at_ms=to_ms(self._clock()),
+            positions=positions,
+            events=events,
+            heads=heads,
+            note=note,
+            key=self._key,
+        )
+        write_seal(tx, seal)
+        return seal
 
     def _touched(self, tx: Transaction, entries: Iterable[Entry]) -> dict[str, RunRow]:
         names = dict.fromkeys(entry.run_id for entry in entries)
@@ -91,19 +129,6 @@ class Ledger:
                 self._last_id += 1
                 self._runs[name] = RunRow.new(self._last_id, name)
         return {name: self._runs[name] for name in names}
-
-    def _sealed(self, moved: Iterable[Entry], events: int, touched: dict[str, RunRow]) -> Seal:
-        before = self._seal
-        return make_seal(
-            sequence=before.sequence + 1 if before else 1,
-            previous=before.hash if before else first_hash(self._origin),
-            kind="events",
-            at_ms=to_ms(self._clock()),
-            positions=[entry.position for entry in moved],
-            events=events,
-            heads={run_id: (run.version, run.chain) for run_id, run in touched.items()},
-            key=self._key,
-        )
 
     def _check_key(self) -> None:
         if self._seal is None or self._seal.signature is None:

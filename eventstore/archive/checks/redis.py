@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from eventstore.archive.archive import Archive
 from eventstore.archive.chain import digest_of
 from eventstore.archive.checks.findings import Finding, Findings
 from eventstore.archive.checks.history import NOW, History, Row
-from eventstore.archive.commands import entries_as_is
+from eventstore.archive.commands import ask, entries_as_is
 from eventstore.archive.entry import Entry
-from eventstore.commands import Command, log_start
+from eventstore.commands import log_start
 from eventstore.events import Position
-from eventstore.plan import Plan
 from eventstore.sync_store import SyncEventStore
 
 _PAGE_EVENTS = 500
-
-T = TypeVar("T")
 
 
 def compare(archive: Archive, store: SyncEventStore, findings: Findings) -> int:
@@ -29,13 +24,13 @@ def compare(archive: Archive, store: SyncEventStore, findings: Findings) -> int:
 
 def _compare_log(history: History, store: SyncEventStore, end: Position, findings: Findings) -> int:
     keys, partition = store.operations.keys, end.partition
-    first = store.perform(_one(log_start(keys, partition)))
+    first = store.perform(ask(log_start(keys, partition)))
     if first is not None and first.n > end.n + 1:
         detail = f"entries {end.n + 1} to {first.n - 1} are in neither archive nor log"
         findings.add(Finding("removed", detail, position=str(first)))
     after, compared = Position(partition, 0, 0), 0
     while True:
-        page = store.perform(_one(entries_as_is(keys, after, _PAGE_EVENTS)))
+        page = store.perform(ask(entries_as_is(keys, after, _PAGE_EVENTS)))
         held = {at: entry for at, entry in page if at.n <= end.n}
         if held:
             lowest, highest = (pick(at.n for at in held) for pick in (min, max))
@@ -68,8 +63,3 @@ def _difference(at: Position, entry: Entry | None, row: Row) -> str | None:
     if digest_of(entry.encoded) != row.digest:
         return "Redis holds other content"
     return None if entry.checksum == row.checksum else "Redis holds another checksum"
-
-
-def _one(command: Command[T]) -> Plan[T]:
-    (result,) = yield [command]
-    return result  # type: ignore[no-any-return]
