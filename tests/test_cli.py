@@ -622,7 +622,7 @@ def test_completion_completes_commands_and_options() -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["plain,project", "plain,pauses"]
+    assert done.stdout.split() == ["plain,project", "plain,pauses", "plain,parked"]
 
 
 def test_a_missing_click_is_told_in_a_sentence() -> None:
