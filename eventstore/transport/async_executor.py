@@ -98,11 +98,14 @@ class AsyncExecutor:
             prepared = prepare(append, self._settings)
         except RunStoreError as error:
             return error
-        async with self._room:
+        await self._room.acquire()  # `async with` would take two coroutines more an append
+        try:
             if self._sender is None:
                 return InvalidArgument(NOT_OPEN)
             outcome = await self._sender.send(prepared)
             return await self._recalled(prepared, outcome) if is_archived(outcome) else outcome
+        finally:
+            self._room.release()
 
     async def _recalled(self, append: PreparedAppend, outcome: AppendOutcome) -> AppendOutcome:
         """Settle a retried append whose run stream was dropped since."""
