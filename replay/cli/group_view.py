@@ -55,7 +55,7 @@ def print_groups(groups: Iterable[GroupStatus]) -> None:
             (
                 group.name,
                 len(group.live_members),
-                events_text(group.lag_events),
+                events_text(group),
                 _age(group.partitions),
                 group.pending,
                 group.parked,
@@ -74,7 +74,7 @@ def print_group(group: GroupStatus) -> None:
         [
             ("group", group.name),
             ("state", _group_state(group)),
-            ("behind", f"{events_text(group.lag_events)} events, {_age(group.partitions)}"),
+            ("behind", f"{events_text(group)} events, {_age(group.partitions)}"),
             ("pending", _pending(group)),
             ("parked runs", f"{group.parked:,}{redriving}"),
             ("members", f"{len(group.live_members)} live, {silent} silent"),
@@ -112,9 +112,10 @@ def print_reset(done: Reset) -> None:
     )
 
 
-def events_text(count: int | None) -> str:
-    """Write a number of events that may be unknown."""
-    return UNKNOWN if count is None else f"{count:,}"
+def events_text(group: GroupStatus) -> str:
+    """Write how many events wait, or how many at least."""
+    known = sum(one.lag_events or 0 for one in group.partitions)
+    return f"over {known:,}" if group.lag_events is None else f"{known:,}"
 
 
 def _print_partitions(partitions: Sequence[PartitionLag]) -> None:
@@ -172,10 +173,9 @@ def _print_resets(group: GroupStatus) -> None:
 
 
 def _group_state(group: GroupStatus) -> str:
-    if group.problems:
-        return f"wrong on {_partitions(group.problems)}"
-    if group.stalled:
-        return f"stalled on {_partitions(group.stalled)}"
+    bad = {"wrong": tuple(group.problems), "stalled": group.stalled}
+    if any(bad.values()):
+        return ", ".join(f"{how} on {_partitions(which)}" for how, which in bad.items() if which)
     if group.lag_events and not group.live_members:
         return "no live member"
     left = [one.partition for one in group.partitions if _is_left(one)]

@@ -171,7 +171,7 @@ def delete(session: Session, group: str, *, yes: bool, force: bool) -> None:
 def _confirm(group: str, found: GroupStatus | None) -> None:
     lost = ""
     if found is not None:
-        waiting = events_text(found.lag_events)
+        waiting = events_text(found)
         lost = f" It is {waiting} events behind and has set {found.parked:,} runs aside."
     click.confirm(f"Delete group {group}?{lost}", abort=True, err=True)
 
