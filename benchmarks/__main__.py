@@ -17,7 +17,9 @@ from benchmarks import (
     importing,
     loading,
     projecting,
+    querying,
     restoring,
+    waking,
 )
 from benchmarks.ground import Ground
 from benchmarks.harness import GUARD, Contest, Figure, measure
@@ -30,9 +32,11 @@ SUBJECTS: dict[str, Callable[[Ground], Iterator[Contest]]] = {
     "crowding": crowding.contests,
     "loading": loading.contests,
     "projecting": projecting.contests,
+    "querying": querying.contests,
     "importing": importing.contests,
     "restoring": restoring.contests,
     "consuming": consuming.contests,
+    "waking": waking.contests,
 }
 ROUNDS = 9
 QUICK_ROUNDS = 5

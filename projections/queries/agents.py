@@ -105,8 +105,9 @@ _OF_THREAD = ("occurred_ms", "run_id", "version")
 _RUNS_OF_THREAD = Order(("first_ms", "run_id"), (int, str))
 _RUNS_OF_AGENT = Order(("last_ms", "thread_id", "run_id"), (int, str, str), descending=True)
 _RUNS_OF_RUN = Order(("thread_id",), (str,))
+# The plus keeps SQLite from going through all runs of the agent for each thread.
 _HAS_AGENT = """EXISTS (
-    SELECT 1 FROM thread_runs r WHERE r.thread_id = threads.thread_id AND r.workflow_id = ?)"""
+    SELECT 1 FROM thread_runs r WHERE r.thread_id = threads.thread_id AND +r.workflow_id = ?)"""
 
 
 class Agents(Queries):

@@ -16,6 +16,7 @@ from projections.queries.conditions import (
     maybe_moment,
     moment,
 )
+from projections.queries.narrowing import by_label, by_words
 from projections.queries.page import Page
 from projections.queries.run import (
     NODE_COLUMNS,
@@ -31,7 +32,6 @@ from projections.queries.run import (
     make_node,
     make_run,
 )
-from projections.queries.search import narrow_runs
 from projections.queries.values import Values
 from projections.rows import label_value
 from projections.search import asked_words, feed_search
@@ -55,7 +55,6 @@ ORDERS = {
 """The orders of ``list_runs``; a minus means downwards: latest or most first."""
 
 _RUNS = Listing("runs", RUN_COLUMNS, make_run)
-_HAS_LABEL = "run_id IN (SELECT run_id FROM run_labels WHERE name = ? AND value = ?)"
 _ATTEMPTS = """
 SELECT node_id, started_version, attempt, status, started_ms, ended_ms, error
 FROM node_attempts WHERE run_id = ?
@@ -132,13 +131,10 @@ class Runs(Values):
         conditions.equal("workflow_id", workflow_id)
         conditions.among("status", status, STATUSES)
         conditions.equal("parent", parent)
-        for name, value in _checked(labels or {}):
-            conditions.add(_HAS_LABEL, name, value)
         conditions.between("created_ms", created_after, created_before)
         conditions.between("updated_ms", updated_after, updated_before)
         conditions.between("ended_ms", ended_after, ended_before)
-        if text is not None:
-            self._narrow(conditions, text)
+        self._narrow(conditions, _checked(labels or {}), text)
         return self._page(_RUNS, conditions, chosen(ORDERS, order), limit, cursor)
 
     def get_run(self, run_id: str) -> RunDetails:
@@ -213,13 +209,19 @@ class Runs(Values):
         runs, events, pauses, first_ms, last_ms = self._rows(_TOTALS)[0]
         return Totals(runs, events, pauses, maybe_moment(first_ms), maybe_moment(last_ms))
 
-    def _narrow(self, conditions: Conditions, text: str) -> None:
-        words = asked_words(check_text("text", text))
-        if not self._database.read_only:
+    def _narrow(
+        self, conditions: Conditions, labels: list[tuple[str, str]], text: str | None
+    ) -> None:
+        words = asked_words(check_text("text", text)) if text is not None else []
+        if words and not self._database.read_only:
             while feed_search(self._database):
                 pass
-        with self._database.snapshot() as tx:
-            narrow_runs(tx, conditions, words)
+        if words or labels:
+            with self._database.snapshot() as tx:
+                for name, value in labels:
+                    by_label(tx, conditions, name, value)
+                if words:
+                    by_words(tx, conditions, words)
 
     def _check_exists(self, run_id: str) -> None:
         if not self._rows("SELECT 1 FROM runs WHERE run_id = ?", run_id):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from projections.database import Transaction
 from projections.queries.conditions import Conditions
 from projections.queries.page import Key
@@ -94,35 +92,3 @@ def waiting(tx: Transaction, words: Sequence[str], run_id: str | None = None) ->
         for text in texts
         if run_id in (None, text.run_id) and holds(text.words, words)
     ]
-
-
-_RARE = 1_000
-_RUNS_MATCHED = """
-SELECT run_id FROM search_texts
-WHERE number IN (SELECT rowid FROM search_index WHERE search_index MATCH ? LIMIT ?)
-"""
-_AMONG = "run_id IN (SELECT value FROM json_each(?))"
-_SOME_EVENT = "EXISTS (SELECT 1 FROM search_texts s WHERE s.run_id = runs.run_id{likes})"
-
-
-def narrow_runs(tx: Transaction, conditions: Conditions, words: Sequence[str]) -> None:
-    """Ask for runs of which some event holds all words.
-
-    Where few events do, their runs are looked up; where many do, runs are read in the order that
-    was asked for, and a page of them is found soon.
-    """
-    asked = ("text", tuple(words))
-    runs = {text.run_id for text in waiting(tx, words)}
-    if can_match(tx):
-        rows = tx.execute(_RUNS_MATCHED, (matching(words), _RARE + 1))
-        if len(rows) <= _RARE:
-            runs.update(run_id for (run_id,) in rows)
-            conditions.found(asked, _AMONG, _json(runs))
-            return
-    likes = " AND s.text LIKE ?" * len(words)
-    clause = f"({_SOME_EVENT.format(likes=likes)} OR {_AMONG})"
-    conditions.found(asked, clause, *patterns(words), _json(runs))
-
-
-def _json(values: set[str]) -> str:
-    return orjson.dumps(sorted(values)).decode()

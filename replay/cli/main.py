@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.exceptions import Exit
 
+from replay.cli.agents import agents
 from replay.cli.doctor import doctor
 from replay.cli.groups import groups
 from replay.cli.meta import completion, show_version
@@ -20,6 +21,7 @@ from replay.cli.parked import parked
 from replay.cli.pauses import pauses, restore, resume
 from replay.cli.project import project
 from replay.cli.runs import runs
+from replay.cli.search import search
 from replay.cli.session import CannotDo, Session
 from replay.cli.state import state
 from replay.cli.stats import stats
@@ -127,6 +129,8 @@ for _command in (
     stats,
     runs,
     timeline,
+    search,
+    agents,
     pauses,
     resume,
     restore,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from replay.cli.options import CURSOR, LIMIT, Command, JsonObject
-from replay.cli.output import Cell, emit, end_unread, note, note_more, table, to_json
+from replay.cli.listing import CSV, print_page
+from replay.cli.options import CURSOR, LIMIT, Command, JsonObject, Moment
+from replay.cli.output import Cell, emit, end_unread, note, to_json
 from replay.cli.session import Session
 
 if TYPE_CHECKING:
-    from projections import Pause
+    from projections import Page, Pause
     from replay import RestoreCounts, RunContext
 
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 )
 @click.option("--reason", metavar="REASON", help="Only with this reason.")
 @click.option("--run", "run_id", metavar="RUN", help="Only of this run.")
+@click.option("--workflow", "workflow_id", metavar="WORKFLOW", help="Only of its runs.")
+@click.option("--cause", metavar="CAUSE", help="Only those that this ended, such as signal.")
+@click.option("--actor", metavar="NAME", help="Only those that this one ended.")
+@click.option("--paused-after", type=Moment(), metavar="TIME", help="Only begun from then on.")
+@click.option("--paused-before", type=Moment(), metavar="TIME", help="Only begun before.")
+@click.option("--expiring-before", type=Moment(), metavar="TIME", help="Only windows over then.")
 @click.option(
     "--order",
     default="-paused",
@@ -34,9 +41,10 @@ if TYPE_CHECKING:
 )
 @LIMIT
 @CURSOR
+@CSV
 @click.pass_obj
-def pauses(session: Session, /, *, status: tuple[str, ...], **filters: Any) -> None:
-    """List pauses: those that still wait.
+def pauses(session: Session, /, *, status: tuple[str, ...], as_csv: bool, **filters: Any) -> None:
+    """List pauses: those that still wait, unless a status, cause or actor is asked for.
 
     A pause is overdue when its window is over and nothing was done about it: see restore.
     """
@@ -44,19 +52,23 @@ def pauses(session: Session, /, *, status: tuple[str, ...], **filters: Any) -> N
     from projections import Pauses  # noqa: PLC0415
     from projections.queries.pauses import WAITING  # noqa: PLC0415
 
+    over = filters["cause"] or filters["actor"]
     with session.reading() as database:
-        page = Pauses(database).list_pauses(status=status or WAITING, **filters)
+        page: Page[Any] = Pauses(database).list_pauses(
+            status=status or (None if over else WAITING), **filters
+        )
     now = system_clock()
 
     def overdue(pause: Pause) -> bool:
         return pause.status == "open" and pause.expires_at is not None and pause.expires_at <= now
 
     if session.as_json:
-        marked = [asdict(pause) | {"overdue": overdue(pause)} for pause in page.items]
-        emit({"items": marked, "next_cursor": page.next_cursor})
-        return
-    table(_COLUMNS, [_row(pause, overdue=overdue(pause)) for pause in page.items])
-    note_more(page)
+        page = replace(
+            page, items=[asdict(pause) | {"overdue": overdue(pause)} for pause in page.items]
+        )
+    print_page(
+        session, page, _COLUMNS, lambda pause: _row(pause, overdue=overdue(pause)), as_csv=as_csv
+    )
 
 
 _COLUMNS = ("run", "pause", "reason", "status", "paused", "expires", "on expiry", "waited s", "by")

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from replay.cli.listing import CSV, EVERY, print_page, watch
 from replay.cli.options import CURSOR, LIMIT, Group, Label, Moment
-from replay.cli.output import emit, emit_page, facts, note_more, table, to_json
+from replay.cli.output import Cell, emit
 from replay.cli.session import Session
 
 if TYPE_CHECKING:
-    from projections import Node, Pause, RunDetails
+    from projections import Database, Page, Run
+
+_COLUMNS = ("run", "workflow", "status", "events", "created", "ended", "seconds paused")
 
 
 @click.group(cls=Group)
@@ -36,16 +39,21 @@ def _times(command: Any) -> Any:
 @click.option("--status", multiple=True, metavar="STATUS", help="Only these; may come again.")
 @click.option("--label", multiple=True, type=Label(), help="Only with this label; may come again.")
 @click.option("--parent", metavar="RUN", help="Only runs that this one started.")
+@click.option("--text", metavar="WORDS", help="Only with an event that holds these words.")
 @_times
 @click.option(
     "--order",
+    "--sort",
     default="-created",
     show_default=True,
     metavar="ORDER",
     help="created, updated, ended or events; with a minus the latest, or most, come first.",
 )
+@click.option("--watch", "watching", is_flag=True, help="Show it again whenever it changes.")
+@EVERY
 @LIMIT
 @CURSOR
+@CSV
 @click.pass_obj
 def list_(
     session: Session,
@@ -53,121 +61,70 @@ def list_(
     *,
     status: tuple[str, ...],
     label: tuple[tuple[str, Any], ...],
+    watching: bool,
+    every_s: float,
+    as_csv: bool,
     **filters: str | datetime | int | None,
 ) -> None:
     """List runs, the latest first, a page at a time."""
     from projections import Runs  # noqa: PLC0415
 
+    def draw(page: Page[Run]) -> None:
+        print_page(session, page, _COLUMNS, _row, as_csv=as_csv)
+
     with session.reading() as database:
-        page = Runs(database).list_runs(status=status or None, labels=dict(label), **filters)  # type: ignore[arg-type]
-    if session.as_json:
-        emit_page(page)
-        return
-    table(
-        ("run", "workflow", "status", "events", "created", "ended", "seconds paused"),
-        [
-            (
-                run.run_id,
-                run.workflow_id,
-                run.status,
-                run.version,
-                run.created_at,
-                run.ended_at,
-                run.paused_seconds,
-            )
-            for run in page.items
-        ],
+
+        def ask() -> Page[Run]:
+            return Runs(database).list_runs(status=status or None, labels=dict(label), **filters)  # type: ignore[arg-type]
+
+        if watching:
+            watch(ask, draw, every_s)
+        draw(ask())
+
+
+def _row(run: Run) -> tuple[Cell, ...]:
+    return (
+        run.run_id,
+        run.workflow_id,
+        run.status,
+        run.version,
+        run.created_at,
+        run.ended_at,
+        run.paused_seconds,
     )
-    note_more(page)
 
 
 @runs.command()
 @click.argument("run")
 @click.pass_obj
 def show(session: Session, run: str) -> None:
-    """Show a run: what it works on, its nodes, its pauses."""
-    from projections import Pauses, Runs  # noqa: PLC0415
-    from projections.queries.page import MAX_LIMIT  # noqa: PLC0415
+    """Show a run: what it works on, its nodes, calls, pauses and messages."""
+    from eventstore.errors import RunNotFound  # noqa: PLC0415
+    from replay.cli.run_page import print_run_page, read_page  # noqa: PLC0415
 
     with session.reading() as database:
-        details = Runs(database).get_run(run)
-        nodes = Runs(database).nodes(run)
-        pauses = Pauses(database).list_pauses(run_id=run, order="paused", limit=MAX_LIMIT).items
+        try:
+            page = read_page(database, run)
+        except RunNotFound:
+            _tell_deleted(database, run)
+            raise
     if session.as_json:
-        names = [field.name for field in fields(details) if field.name != "run_state"]
-        found = {name: getattr(details, name) for name in names}
-        emit(found | {"nodes": nodes, "pauses": pauses})
-        return
-    _print_run(details)
-    _print_nodes(nodes)
-    _print_pauses(pauses)
+        hidden = ("run_state",)
+        names = [field.name for field in fields(page.run) if field.name not in hidden]
+        found = {name: getattr(page.run, name) for name in names}
+        parts = ("nodes", "attempts", "calls", "pauses", "messages")
+        emit(found | {name: getattr(page, name) for name in parts})
+    else:
+        print_run_page(page)
 
 
-def _print_run(run: RunDetails) -> None:
-    facts(
-        (
-            ("run", run.run_id),
-            ("workflow", run.workflow_id),
-            ("status", run.status),
-            ("events", run.version),
-            ("parent", run.parent),
-            ("labels", to_json(run.labels) if run.labels else None),
-            ("created", run.created_at),
-            ("started", run.started_at),
-            ("updated", run.updated_at),
-            ("ended", run.ended_at),
-            ("seconds paused", run.paused_seconds),
-            ("input", _value(run.input)),
-            ("state", _value(run.state)),
-            ("output", _value(run.output)),
-            ("error", _value(run.error)),
-            ("reason", run.reason),
-        )
-    )
+def _tell_deleted(database: Database, run: str) -> None:
+    """Say that the run was deleted, when and why, if it was."""
+    from projections import Runs  # noqa: PLC0415
 
-
-def _value(value: Any) -> str | None:
-    return None if value is None else to_json(value)
-
-
-def _print_nodes(nodes: list[Node]) -> None:
-    if nodes:
-        click.echo()
-        table(
-            ("node", "label", "status", "attempts", "started", "ended", "output or error"),
-            [
-                (
-                    node.node_id,
-                    node.label,
-                    node.status,
-                    node.attempts,
-                    node.started_at,
-                    node.ended_at,
-                    _value(node.output if node.error is None else node.error),
-                )
-                for node in nodes
-            ],
-            "nodes",
-        )
-
-
-def _print_pauses(pauses: list[Pause]) -> None:
-    if pauses:
-        click.echo()
-        table(
-            ("pause", "reason", "status", "paused", "until", "seconds", "cause", "actor"),
-            [
-                (
-                    pause.pause_id,
-                    pause.reason,
-                    pause.status + (", late" if pause.late else ""),
-                    pause.paused_at,
-                    pause.resumed_at or pause.ended_at,
-                    pause.waited_seconds,
-                    pause.cause,
-                    pause.actor,
-                )
-                for pause in pauses
-            ],
-            "pauses",
+    for deleted in Runs(database).deleted_runs(run_id=run).items:
+        by = f" by {deleted.actor}" if deleted.actor else ""
+        why = f": {deleted.reason}" if deleted.reason else ""
+        raise click.ClickException(
+            f"run {run!r} was deleted at {deleted.deleted_at:%Y-%m-%d %H:%M:%S}{by}{why}"
         )

@@ -7,24 +7,57 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replay.cli.options import Command
+from replay.cli.listing import CSV
+from replay.cli.options import Command, Moment
 from replay.cli.output import Cell, emit, facts, table
 from replay.cli.session import Session
+from replay.cli.sums import print_activity, print_durations, print_waits
 
 if TYPE_CHECKING:
     from projections import Database
 
 
 @click.command(cls=Command)
+@click.option("--by", "bucket", metavar="BUCKET", help="Per minute, hour, day or week instead.")
+@click.option("--durations", is_flag=True, help="How long runs and nodes took instead.")
+@click.option("--waits", is_flag=True, help="How long pauses lasted, by reason, instead.")
+@click.option("--workflow", "workflow_id", metavar="WORKFLOW", help="Of its runs; with these.")
+@click.option("--since", type=Moment(), metavar="TIME", help="Only from then on; with these.")
+@click.option("--until", type=Moment(), metavar="TIME", help="Only before; with these.")
+@CSV
 @click.pass_obj
-def stats(session: Session) -> None:
+def stats(
+    session: Session,
+    /,
+    *,
+    bucket: str | None,
+    durations: bool,
+    waits: bool,
+    as_csv: bool,
+    **filters: Any,
+) -> None:
     """Count runs, pauses and events.
 
     Reads the database of projections: no server is needed, and what was not projected yet is
     not counted.
     """
+    instead = [bool(bucket), durations, waits]
+    if sum(instead) > 1:
+        raise click.UsageError("give one of --by, --durations and --waits")
+    if not any(instead) and (as_csv or any(filters.values())):
+        raise click.UsageError("this needs --by, --durations or --waits")
     with session.reading() as database:
-        found = figures(database)
+        if bucket:
+            print_activity(session, database, bucket, filters, as_csv=as_csv)
+        elif durations:
+            print_durations(session, database, filters, as_csv=as_csv)
+        elif waits:
+            print_waits(session, database, filters, as_csv=as_csv)
+        else:
+            _print_figures(session, figures(database))
+
+
+def _print_figures(session: Session, found: dict[str, Any]) -> None:
     if session.as_json:
         emit(found)
         return

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from replay.cli.following import follow, shape
+from replay.cli.listing import CSV, EVERY, print_csv, print_page, watch
 from replay.cli.options import CURSOR, LIMIT, Command, Moment
-from replay.cli.output import Cell, emit, emit_page, note_more, table, to_json
+from replay.cli.output import emit
 from replay.cli.session import Session
 
 if TYPE_CHECKING:
-    from projections import Page, Span, TimelineEntry
+    from projections import Span
 
 PLAIN_WIDTH = 100
 
@@ -33,8 +35,11 @@ PLAIN_WIDTH = 100
 @click.option("--since", type=Moment(), metavar="TIME", help="Only from then on.")
 @click.option("--until", type=Moment(), metavar="TIME", help="Only before.")
 @click.option("--newest-first", is_flag=True, help="Turn the order around.")
+@click.option("--follow", "following", is_flag=True, help="Go on with what is projected next.")
+@EVERY
 @LIMIT
 @CURSOR
+@CSV
 @click.pass_obj
 def timeline(
     session: Session,
@@ -47,12 +52,17 @@ def timeline(
     since: datetime | None,
     until: datetime | None,
     newest_first: bool,
+    following: bool,
+    every_s: float,
     limit: int,
     cursor: str | None,
+    as_csv: bool,
 ) -> None:
     """Show what happened in a run, or a workflow.
 
-    The events of RUN come by version, those of a workflow's runs by time.
+    The events of RUN come by version, those of a workflow's runs by time. With --follow the
+    latest ones come first, then the others as they are projected; with --bars too, they are
+    drawn anew.
     """
     from projections import Timeline  # noqa: PLC0415
 
@@ -60,52 +70,42 @@ def timeline(
         raise click.UsageError("give either RUN or --workflow")
     if bars and run is None:
         raise click.UsageError("--bars draws one RUN")
+    if following and (newest_first or cursor):
+        raise click.UsageError("--follow begins at the latest events, without a cursor")
+    filters: dict[str, Any] = {
+        "types": types or None,
+        "sources": sources or None,
+        "since": since,
+        "until": until,
+    }
+    whose: dict[str, Any] = {"run_id": run, "workflow_id": workflow_id}
     with session.reading() as database:
+        asked = Timeline(database)
         if bars and run is not None:
-            _print_bars(session, Timeline(database).spans(run))
-            return
-        page = Timeline(database).timeline(
-            run_id=run,
-            workflow_id=workflow_id,
-            types=types or None,
-            sources=sources or None,
-            since=since,
-            until=until,
-            newest_first=newest_first,
-            limit=limit,
-            cursor=cursor,
-        )
-    if session.as_json:
-        emit_page(page)
-    else:
-        _print_entries(page, with_runs=run is None)
+            if following:
+                watch(
+                    lambda: asked.spans(run),
+                    lambda spans: _print_bars(session, spans, as_csv=as_csv),
+                    every_s,
+                )
+            _print_bars(session, asked.spans(run), as_csv=as_csv)
+        elif following:
+            follow(session, asked, whose, filters, limit, every_s, as_csv=as_csv)
+        else:
+            page = asked.timeline(
+                **whose, **filters, newest_first=newest_first, limit=limit, cursor=cursor
+            )
+            columns, row = shape(with_runs=run is None)
+            print_page(session, page, columns, row, as_csv=as_csv)
 
 
-def _print_entries(page: Page[TimelineEntry], *, with_runs: bool) -> None:
-    columns = ["occurred", "run", "version", "type", "node", "actor", "data"]
-    rows: list[list[Cell]] = [
-        [
-            entry.occurred_at,
-            entry.run_id,
-            entry.version,
-            entry.type,
-            entry.node_id,
-            entry.actor,
-            to_json(entry.data),
-        ]
-        for entry in page.items
-    ]
-    if not with_runs:
-        columns, rows = columns[:1] + columns[2:], [row[:1] + row[2:] for row in rows]
-    table(columns, rows)
-    note_more(page)
-
-
-def _print_bars(session: Session, spans: list[Span]) -> None:
+def _print_bars(session: Session, spans: list[Span], *, as_csv: bool) -> None:
     from replay.bars import draw, render  # noqa: PLC0415
 
     if session.as_json:
         emit({"items": spans, "next_cursor": None})
+    elif as_csv:
+        print_csv(spans)
     elif sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415
 

@@ -1,0 +1,60 @@
+"""Filters of runs that other tables answer: their labels, and the words of their events.
+
+Where few runs meet such a filter they are looked up; where many do, runs are read in the order that
+was asked for, and a page of them is found soon. Which it is, is asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from projections.database import Transaction
+from projections.queries.conditions import Conditions
+from projections.queries.search import waiting
+from projections.search.feed import can_match
+from projections.search.words import matching, patterns
+
+RARE = 1_000
+"""Up to so many are few."""
+
+_AMONG = "run_id IN (SELECT value FROM json_each(?))"
+_LABELLED = "SELECT run_id FROM run_labels WHERE name = ? AND value = ? LIMIT ?"
+# The plus keeps SQLite from going through all runs with the label for each run.
+_HAS_LABEL = """EXISTS (SELECT 1 FROM run_labels l
+    WHERE l.run_id = runs.run_id AND l.name = ? AND +l.value = ?)"""
+_MATCHED = """
+SELECT run_id FROM search_texts
+WHERE number IN (SELECT rowid FROM search_index WHERE search_index MATCH ? LIMIT ?)
+"""
+_SOME_EVENT = "EXISTS (SELECT 1 FROM search_texts s WHERE s.run_id = runs.run_id{likes})"
+
+
+def by_label(tx: Transaction, conditions: Conditions, name: str, value: str) -> None:
+    """Ask for runs with a label of that value, written as it is stored."""
+    rows = tx.execute(_LABELLED, (name, value, RARE + 1))
+    if len(rows) <= RARE:
+        conditions.found(("label", name, value), _AMONG, _json(run_id for (run_id,) in rows))
+    else:
+        conditions.found(("label", name, value), _HAS_LABEL, name, value)
+
+
+def by_words(tx: Transaction, conditions: Conditions, words: Sequence[str]) -> None:
+    """Ask for runs of which some event holds all words."""
+    asked = ("text", tuple(words))
+    runs = {text.run_id for text in waiting(tx, words)}
+    if can_match(tx):
+        rows = tx.execute(_MATCHED, (matching(words), RARE + 1))
+        if len(rows) <= RARE:
+            runs.update(run_id for (run_id,) in rows)
+            conditions.found(asked, _AMONG, _json(runs))
+            return
+    likes = " AND s.text LIKE ?" * len(words)
+    clause = f"({_SOME_EVENT.format(likes=likes)} OR {_AMONG})"
+    conditions.found(asked, clause, *patterns(words), _json(runs))
+
+
+def _json(values: Iterable[Any]) -> str:
+    return orjson.dumps(sorted(set(values))).decode()
