@@ -19,6 +19,7 @@ from benchmarks import (
     projecting,
     querying,
     restoring,
+    retaining,
     waking,
 )
 from benchmarks.ground import Ground
@@ -35,6 +36,7 @@ SUBJECTS: dict[str, Callable[[Ground], Iterator[Contest]]] = {
     "querying": querying.contests,
     "importing": importing.contests,
     "restoring": restoring.contests,
+    "retaining": retaining.contests,
     "consuming": consuming.contests,
     "waking": waking.contests,
 }
