@@ -99,6 +99,19 @@ def test_a_head_survives_with_all_it_knows(ground: Ground) -> None:
     assert ground.server.admin.hgetall(ground.store.operations.keys.head(RUN)) == head
 
 
+@pytest.mark.parametrize("kind", ["ended", "parked"])
+def test_what_stays_of_a_run_is_small(ground: Ground, kind: str) -> None:
+    """Also where a long field had spread the head out: one of a timer, of two long ids."""
+    run, pause_id = str(uuid.uuid4()), str(uuid.uuid4())
+    ground.append(run, NewEvent("run.created", {}, workflow_id="invoice-check"), paused(pause_id))
+    ground.append(run, ended() if kind == "ended" else expired(pause_id))
+
+    ground.archive_and_trim()
+
+    assert not ground.holds_stream(run)
+    assert ground.server.admin.memory_usage(ground.store.operations.keys.head(run)) <= 250
+
+
 def test_its_id_stays_taken_and_its_end_sticky(ground: Ground) -> None:
     end_and_drop(ground)
 
