@@ -46,6 +46,11 @@ class Seal:
     hash: bytes
     signature: bytes | None
 
+    @property
+    def label(self) -> str:
+        """Its number and hash, as people note them."""
+        return f"{self.sequence}:{self.hash.hex()}"
+
     def content(self) -> tuple[Any, ...]:
         """Give what the hash is made over, as the columns hold it."""
         return (

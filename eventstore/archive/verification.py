@@ -54,6 +54,7 @@ def verify(
     *,
     key: bytes | None = None,
     store: SyncEventStore | None = None,
+    expect: str | None = None,
     max_findings: int = DEFAULT_MAX_FINDINGS,
     on_progress: OnProgress | None = None,
 ) -> Verification:
@@ -61,16 +62,20 @@ def verify(
 
     Finds and names each event that was changed, removed, added or moved, and each seal that was
     removed or forged. With ``store`` it also compares what Redis holds of the same events.
+    ``expect`` is a seal as ``status`` and ``Verification.last_seal`` show it, noted earlier and
+    elsewhere: it shows whether the file was taken back to an older state, which it can't itself.
     Without a ``key`` only the hashes of seals are checked, which whoever may write the file can
     make anew. Reads in pages: memory does not grow with the archive. While an archiver runs, what
-    it adds meanwhile is checked too. Raises ``StoreMismatch`` for the archive of another store.
+    it adds meanwhile is checked too. Raises ``StoreMismatch`` for the archive of another store,
+    ``InvalidArgument`` for a key or seal that is none.
     """
     tell = on_progress or (lambda _: None)
     if store is not None:
         Binding.of(store).check(archive.database)
     findings, holes = Findings(max_findings), Holes(max_findings)
     rows = RowCheck(History(archive), findings, holes)
-    seals = SealCheck(archive, rows, findings, None if key is None else check_seal_key(key))
+    key = None if key is None else check_seal_key(key)
+    seals = SealCheck(archive, rows, findings, key, expect)
     while True:
         for events in seals.walk():
             tell(events)
@@ -78,14 +83,14 @@ def verify(
             break
     runs = check_runs(archive, findings, holes)
     holes.tell(findings)
-    signatures = seals.signatures()
+    signatures = seals.finish()
     compared = None if store is None else compare(archive, store, findings)
     last = seals.last
     return Verification(
         events=rows.events,
         runs=runs,
         seals=seals.count,
-        last_seal=f"{last.sequence}:{last.hash.hex()}" if last else None,
+        last_seal=last.label if last else None,
         signatures=signatures,
         compared=compared,
         findings=tuple(findings.kept),

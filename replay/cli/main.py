@@ -11,6 +11,7 @@ import click
 from click.exceptions import Exit
 
 from replay.cli.agents import agents
+from replay.cli.archive import archive
 from replay.cli.doctor import doctor
 from replay.cli.groups import groups
 from replay.cli.meta import completion, show_version
@@ -137,6 +138,7 @@ for _command in (
     state,
     groups,
     parked,
+    archive,
     trim,
     metrics,
     doctor,

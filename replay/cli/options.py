@@ -50,6 +50,12 @@ def global_options(*, shown: bool) -> list[click.Parameter]:
             help="The database of projections: FOLDER/NAMESPACE.db by default; needed with a URL.",
         ),
         option(
+            "--archive",
+            variable="RUNSTORE_ARCHIVE",
+            type=database,
+            help="The archive: FOLDER/NAMESPACE.archive.db by default; needed with a URL.",
+        ),
+        option(
             "--partitions",
             type=click.IntRange(1, MAX_PARTITIONS),
             help="For a new store, 16 by default; one that exists keeps its number.",

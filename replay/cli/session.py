@@ -31,6 +31,7 @@ class Session:
     namespace: str = "runs"
     folder: Path = DEFAULT_FOLDER
     database: Path | None = None
+    archive: Path | None = None
     partitions: int | None = None
     as_json: bool = False
 
@@ -52,6 +53,20 @@ class Session:
             )
         return self.folder / f"{check_namespace(self.namespace)}.db"
 
+    @property
+    def archive_path(self) -> Path:
+        """The archive. With a URL it must be named, as the database must."""
+        from eventstore.events import check_namespace  # noqa: PLC0415
+
+        if self.archive is not None:
+            return self.archive
+        if self.url is not None:
+            raise CannotDo(
+                "with a URL, say where the archive is: --archive PATH, or the variable "
+                "RUNSTORE_ARCHIVE"
+            )
+        return self.folder / f"{check_namespace(self.namespace)}.archive.db"
+
     @contextmanager
     def store(self, *, create: bool = False) -> Iterator[SyncEventStore]:
         """Open the store; in a folder that has none only where ``create`` says so."""
@@ -65,7 +80,11 @@ class Session:
                 f"there is no store in {self.folder} yet; 'runstore import FILE' makes one"
             )
         with SyncEventStore.open(
-            self.url, namespace=self.namespace, partitions=self.partitions, folder=self.folder
+            self.url,
+            namespace=self.namespace,
+            partitions=self.partitions,
+            archive=self.archive,
+            folder=self.folder,
         ) as store:
             yield store
 
@@ -74,14 +93,18 @@ class Session:
         """Open the database to read. No server is needed."""
         from projections import open_database  # noqa: PLC0415
 
+        self.check_projected()
+        with open_database(self.database_path, read_only=True) as database:
+            yield database
+
+    def check_projected(self) -> None:
+        """Refuse where there is no database of projections yet."""
         path = self.database_path
         if not path.exists():
             raise CannotDo(
                 f"nothing is projected yet, {path} is not there; "
                 "run 'runstore project run --to-end' first"
             )
-        with open_database(path, read_only=True) as database:
-            yield database
 
     @contextmanager
     def writing(self) -> Iterator[Database]:

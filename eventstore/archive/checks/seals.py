@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -15,11 +16,13 @@ from eventstore.archive.seals import (
     seals_after,
     sum_of,
 )
+from eventstore.errors import InvalidArgument
 from eventstore.events import Position
 
 Signatures = Literal["good", "unsigned", "not signed", "key missing", "wrong key"]
 """``not signed``: a key was given to check with, and no seal is signed."""
 
+_LABEL = re.compile(r"([1-9]\d{0,14}):[0-9a-f]{64}")
 _PAGE_SEALS = 200
 _PAGE_ROWS = 1_000
 _LOST = """
@@ -32,12 +35,18 @@ class SealCheck:
     """Walks along the seals, and along the rows that each of them covers."""
 
     def __init__(
-        self, archive: Archive, rows: RowCheck, findings: Findings, key: bytes | None
+        self,
+        archive: Archive,
+        rows: RowCheck,
+        findings: Findings,
+        key: bytes | None,
+        expect: str | None,
     ) -> None:
         self._archive = archive
         self._rows = rows
         self._findings = findings
         self._key = key
+        self._expect, self._expected = expect, _number_of(expect)
         self._unsigned = 0
         self._signed = 0
         self._forged: list[int] = []
@@ -63,8 +72,10 @@ class SealCheck:
             self.count += 1
             yield self._rows.events
 
-    def signatures(self) -> Signatures:
-        """Say what became of the signatures; single forged ones are findings by now."""
+    def finish(self) -> Signatures:
+        """Say what became of the signatures, after the last walk; forged ones are findings."""
+        if self._expected:
+            self._found("removed", self._expected, "it is expected, and the archive ends before it")
         if not self._signed:
             return "not signed" if self._key and self._unsigned else "unsigned"
         if self._key is None:
@@ -85,6 +96,10 @@ class SealCheck:
                 return
 
     def _check_itself(self, seal: Seal) -> None:
+        if seal.sequence == self._expected:
+            self._expected = 0
+            if seal.label != self._expect:
+                self._found("forged", seal.sequence, "it is not the one that is expected")
         if seal.computed_hash() != seal.hash:
             self._found("forged", seal.sequence, "its hash does not fit what it says")
         if seal.signature is None:
@@ -148,6 +163,16 @@ class SealCheck:
 
     def _found(self, what: Literal["removed", "forged"], seal: int, detail: str) -> None:
         self._findings.add(Finding(what, detail, seal=seal))
+
+
+def _number_of(label: str | None) -> int:
+    """Give the number of a seal from how people note it; 0 for none."""
+    if label is None:
+        return 0
+    match = _LABEL.fullmatch(label)
+    if not match:
+        raise InvalidArgument(f"{label!r} is no seal; one looks like 17:9f86d0…, as status shows")
+    return int(match[1])
 
 
 def _origin(archive: Archive) -> str:
