@@ -86,14 +86,14 @@ class Hand:
         accepts, parked = self.selection.accepts, holding.parked
         for event in events:
             holding.take(event.position)
-            if event.run_id in parked:
-                self.to_hold_back.setdefault(event.run_id, (holding, []))[1].append(event)
-                self.in_memory += 1
-            elif accepts(event):
-                self.add(holding, event)
-            else:
+            if not accepts(event):
                 holding.finish(event.position)
                 self.counts.skipped += 1
+            elif event.run_id in parked:
+                self.to_hold_back.setdefault(event.run_id, (holding, []))[1].append(event)
+                self.in_memory += 1
+            else:
+                self.add(holding, event)
 
     def add(self, holding: Holding, event: RecordedEvent) -> None:
         """Put an event into the lane of its run."""
@@ -177,8 +177,10 @@ class Hand:
 
     def end(self, lane: Lane) -> list[RecordedEvent]:
         """Let go of a lane; give the events that were left in it."""
-        if lane.holding.lanes.pop(lane.run_id, None) is None:
+        lanes = lane.holding.redriven if lane.is_redriven else lane.holding.lanes
+        if lanes.get(lane.run_id) is not lane:
             return []
+        del lanes[lane.run_id]
         self.in_memory -= len(lane.events)
         return list(lane.events)
 
@@ -192,7 +194,7 @@ class Hand:
         holding.is_lost = True
         if self.holdings.get(holding.partition) is holding:
             del self.holdings[holding.partition]
-        for lane in list(holding.lanes.values()):
+        for lane in [*holding.lanes.values(), *holding.redriven.values()]:
             self.end(lane)
         self.leave(holding)
 

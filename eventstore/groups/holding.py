@@ -45,6 +45,12 @@ class Holding:
         self.parked = parked
         """Runs that are set aside: it may name too many, never too few."""
         self.lanes: dict[str, Lane] = {}
+        self.redriven: dict[str, Lane] = {}
+        """Of runs that are set aside, what is handled after all."""
+        self.being_parked: set[str] = set()
+        """Runs of which a worker is setting the waiting events aside."""
+        self.unreadable: set[str] = set()
+        """Runs that cannot be handled after all, since events of theirs are missing."""
         self.asleep: list[Lane] = []
         """Lanes that are ready, while the lease is not known to hold."""
         self.deliveries: dict[int, tuple[int, bool]] = {}

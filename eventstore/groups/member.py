@@ -92,7 +92,7 @@ class Member:
 
     @property
     def _is_done(self) -> bool:
-        has_lanes = any(holding.lanes for holding in self._hand.holdings.values())
+        has_lanes = any(h.lanes or h.redriven for h in self._hand.holdings.values())
         return self._tenure.is_settled and not has_lanes and not self._hand.outstanding
 
     async def once(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from eventstore.errors import RunNotFound
+from eventstore.commands import Command
+from eventstore.errors import CorruptEvent, HistoryGap, RunNotFound, ServerRefused
 from eventstore.events import RecordedEvent
 from eventstore.groups.hand import Hand
 from eventstore.groups.holding import Holding
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from eventstore.store import EventStore
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 _PAGE_EVENTS = 200
+_REFUSED_PAUSE_S = 0.5
 
 
 class SettingAside:
@@ -38,21 +42,37 @@ class SettingAside:
         holding, hand = lane.holding, self._hand
         # What went well before it is acknowledged in the same step: a successor must not find it.
         command = owner.park(holding.hold, event, failure, tuple(holding.finished))
-        if await self._store.perform(single(command)) is None:
+        if await self._until_taken(holding, command) is None:
             hand.drop(holding)
             return
         _log.error("%s: run %r is set aside: %s", holding.hold.who, event.run_id, failure.message)
         hand.counts.parked += 1
         holding.parked.add(event.run_id)
         holding.finish(event.position, is_acknowledged=True)
+        # What comes meanwhile stands behind what waits: it is not looked at before that is done.
+        holding.being_parked.add(event.run_id)
         waiting, left_out = hand.end(lane), lane.left_out
-        await self.hold_back(holding, event.run_id, waiting)
+        await self._hold_back(holding, event.run_id, waiting)
         while left_out and not holding.is_lost:
             page = await self.read(event.run_id, left_out)
             left_out = range(left_out.start + _PAGE_EVENTS, left_out.stop)
-            await self.hold_back(holding, event.run_id, page)
+            await self._hold_back(holding, event.run_id, page)
+        holding.being_parked.discard(event.run_id)
 
-    async def hold_back(
+    async def _until_taken(self, holding: Holding, command: Command[T]) -> T | None:
+        """Have a call done; while the server refuses it, for want of memory, try again.
+
+        None: the lease is lost.
+        """
+        while not holding.is_lost:
+            try:
+                return await self._store.perform(single(command))
+            except ServerRefused as error:
+                _log.warning("%s: %s; trying again", holding.hold, error)
+                await asyncio.sleep(_REFUSED_PAUSE_S)
+        return None
+
+    async def _hold_back(
         self, holding: Holding, run_id: str, events: Sequence[RecordedEvent]
     ) -> None:
         """Set later events of a parked run aside; what is no longer to be, is handled as usual."""
@@ -60,25 +80,28 @@ class SettingAside:
         places = [(event.version, event.position) for event in wanted]
         if not places:
             return
-        aside = await self._store.perform(single(owner.hold_back(holding.hold, run_id, places)))
+        aside = await self._until_taken(holding, owner.hold_back(holding.hold, run_id, places))
         if aside is None:
             self._hand.drop(holding)
             return
+        if not aside.is_parked:
+            holding.parked.discard(run_id)
         for event in wanted:
             if event.version in aside:
                 holding.finish(event.position, is_acknowledged=True)
                 self._hand.counts.held_back += 1
             else:
-                holding.parked.discard(run_id)
                 self._hand.add(holding, event)
 
     async def hold_back_arrived(self) -> None:
         """Set aside what came of runs that are parked."""
-        while self._hand.to_hold_back:
-            run_id, (holding, events) = self._hand.to_hold_back.popitem()
+        for run_id, (holding, _) in list(self._hand.to_hold_back.items()):
+            if run_id in holding.being_parked:
+                continue
+            _, events = self._hand.to_hold_back.pop(run_id)
             self._hand.in_memory -= len(events)
             if not holding.is_lost:
-                await self.hold_back(holding, run_id, events)
+                await self._hold_back(holding, run_id, events)
 
     async def look_for_redrives(self, limit: int) -> int:
         """Let the runs be handled that somebody asked for; give how many were begun.
@@ -88,7 +111,7 @@ class SettingAside:
         holdings = list(self._hand.holdings.values())
         if not holdings:
             return 0
-        commands = [owner.redrives(holding.hold, limit) for holding in holdings]
+        commands = [owner.redrives(h.hold, limit + len(h.redriven)) for h in holdings]
         found = await self._store.perform(together(commands))
         return sum(
             self._begin(holding, redrive)
@@ -97,13 +120,15 @@ class SettingAside:
         )
 
     def _begin(self, holding: Holding, redrive: Redrive) -> bool:
-        if redrive.run_id in holding.lanes or holding.is_leaving:
+        run_id = redrive.run_id
+        busy = (holding.redriven, holding.lanes, holding.being_parked, holding.unreadable)
+        if holding.is_leaving or any(run_id in runs for runs in busy):
             return False
-        holding.parked.add(redrive.run_id)
-        lane = Lane(holding, redrive.run_id, left_out=range(redrive.first, redrive.last + 1))
+        holding.parked.add(run_id)
+        lane = Lane(holding, run_id, left_out=range(redrive.first, redrive.last + 1))
         lane.redriven = redrive.begun
         lane.suspects = 1 if redrive.begun else 0
-        holding.lanes[redrive.run_id] = lane
+        holding.redriven[run_id] = lane
         self._hand.make_ready(lane)
         return True
 
@@ -116,7 +141,7 @@ class SettingAside:
     async def park_again(self, lane: Lane, event: RecordedEvent, failure: Failure) -> None:
         """Set a run aside once more."""
         command = owner.park_again(lane.holding.hold, event, failure)
-        if self._heed(lane, await self._store.perform(single(command))):
+        if self._heed(lane, await self._until_taken(lane.holding, command)):
             _log.error("%s: run %r is set aside again: %s",
                        lane.holding.hold.who, lane.run_id, failure.message)  # fmt: skip
             self._hand.counts.parked += 1
@@ -146,8 +171,7 @@ class SettingAside:
     def _heed(self, lane: Lane, accepted: bool | None) -> bool:  # noqa: FBT001 - a reply
         if accepted is None:
             self._hand.drop(lane.holding)
-        elif not accepted:
-            lane.holding.parked.discard(lane.run_id)
+        elif not accepted:  # discarded meanwhile, or parked again
             self._hand.end(lane)
         return bool(accepted)
 
@@ -155,7 +179,16 @@ class SettingAside:
         """Read events of a lane that were left out of memory; False if nothing is left in it."""
         while lane.left_out and not lane.events:
             versions = lane.left_out
-            page = await self.read(lane.run_id, versions)
+            try:
+                page = await self.read(lane.run_id, versions)
+            except (HistoryGap, CorruptEvent) as error:
+                if not lane.is_redriven:
+                    raise
+                _log.error("%s: run %r cannot be handled after all: %s",
+                           lane.holding.hold.who, lane.run_id, error)  # fmt: skip
+                lane.holding.unreadable.add(lane.run_id)
+                self._hand.end(lane)
+                return False
             # What came meanwhile stands behind these.
             start = min(versions.start + _PAGE_EVENTS, versions.stop)
             lane.left_out = range(start, lane.left_out.stop)

@@ -8,6 +8,7 @@
 
 local held = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'mode')
 if held[1] ~= ARGV[2] or held[2] ~= ARGV[3] then return 0 end
+redis.call('HDEL', KEYS[1], '')  -- see lease_renew.lua
 for from = 5, #ARGV, 1000 do
   local upto = math.min(from + 999, #ARGV)
   redis.call('XACK', KEYS[2], ARGV[1], unpack(ARGV, from, upto))

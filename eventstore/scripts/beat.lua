@@ -11,8 +11,9 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local function text(number) return string.format('%.0f', number) end
 
 local before = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or now)
-redis.call('ZADD', KEYS[1], text(now), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now - tonumber(ARGV[3])))
+-- After a write, even one that found nothing, a server without memory takes this too.
+redis.call('ZADD', KEYS[1], text(now), ARGV[1])
 local silence = tonumber(ARGV[2])
 local since = (now - before > silence and before or now) - silence
 return redis.call('ZRANGEBYSCORE', KEYS[1], text(since), '+inf')

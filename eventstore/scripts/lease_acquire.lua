@@ -46,6 +46,7 @@ local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
 local begins = first and count_of(first[1]) or count_of(tail) + 1
 if begins > count_of(done) + 1 then mode = 'archive' end
 
+redis.call('HDEL', lease, '')  -- see lease_renew.lua
 local epoch = redis.call('HINCRBY', lease, 'epoch', 1)
 redis.call('HSET', lease, 'owner', ARGV[2], 'until', text(now + tonumber(ARGV[3])),
   'done', done, 'mode', mode, 'clean', '', 'moved', text(now))
