@@ -38,7 +38,18 @@ from eventstore.events import (
     from_cloudevent,
     to_cloudevent,
 )
-from eventstore.groups import ConsumerGroup, Delivery, Park, Retry, Service, Skip
+from eventstore.groups import (
+    ConsumerGroup,
+    Delivery,
+    Groups,
+    Park,
+    Parked,
+    Retry,
+    Service,
+    Skip,
+    SyncGroups,
+    SyncParked,
+)
 from eventstore.settings import Settings
 from eventstore.store import EventStore
 from eventstore.sync_store import SyncEventStore
@@ -55,6 +66,7 @@ __all__ = [
     "DefinitionChanged",
     "Delivery",
     "EventStore",
+    "Groups",
     "Head",
     "HistoryGap",
     "IdempotencyConflict",
@@ -67,6 +79,7 @@ __all__ = [
     "NotDurable",
     "OutcomeUnknown",
     "Park",
+    "Parked",
     "PauseNotFound",
     "Position",
     "ProjectionFailed",
@@ -82,6 +95,8 @@ __all__ = [
     "StoreMismatch",
     "StoreUnavailable",
     "SyncEventStore",
+    "SyncGroups",
+    "SyncParked",
     "UnknownGroup",
     "Upcasters",
     "WaitTimeout",

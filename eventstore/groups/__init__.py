@@ -4,8 +4,14 @@ from eventstore.groups.backoff import Backoff
 from eventstore.groups.consumer_group import ConsumerGroup
 from eventstore.groups.delivery import Delivery
 from eventstore.groups.hand import Counts
+from eventstore.groups.parking.failure import Failure
+from eventstore.groups.parking.parked import Parked, SyncParked
+from eventstore.groups.parking.parked_filter import ParkedFilter
+from eventstore.groups.parking.parked_run import ParkedRun
 from eventstore.groups.service import GroupOptions, Service
 from eventstore.groups.start import Start
+from eventstore.groups.status.facts import GroupStatus, PartitionLag
+from eventstore.groups.status.groups import Groups, SyncGroups
 from eventstore.groups.verdicts import Park, Retry, Skip, Verdict
 from eventstore.groups.workers import Handler
 
@@ -14,12 +20,21 @@ __all__ = [
     "ConsumerGroup",
     "Counts",
     "Delivery",
+    "Failure",
     "GroupOptions",
+    "GroupStatus",
+    "Groups",
     "Handler",
     "Park",
+    "Parked",
+    "ParkedFilter",
+    "ParkedRun",
+    "PartitionLag",
     "Retry",
     "Service",
     "Skip",
     "Start",
+    "SyncGroups",
+    "SyncParked",
     "Verdict",
 ]

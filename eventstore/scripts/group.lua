@@ -17,5 +17,9 @@ end
 local place = last_delivered()
 if place or ARGV[2] == '' then return place end
 redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], ARGV[2], 'MKSTREAM')
-redis.call('HSET', KEYS[2], 'owner', '', 'until', '0', 'done', ARGV[2], 'mode', 'live', 'clean', '1')
+-- Epochs begin at the server's time: those of a group of this name that was deleted are lower.
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+redis.call('HSET', KEYS[2], 'owner', '', 'until', '0', 'done', ARGV[2], 'mode', 'live', 'clean', '1',
+  'epoch', string.format('%.0f', now))
 return ARGV[2]

@@ -37,8 +37,8 @@ if not done then
   local pending = redis.call('XPENDING', log, ARGV[1])
   done = last_delivered
   if pending[1] > 0 then
-    local ms, n = string.match(pending[2], '^(%d+)%-(%d+)$')
-    done = ms .. '-' .. text(tonumber(n) - 1)
+    local before = redis.call('XREVRANGE', log, '(' .. pending[2], '-', 'COUNT', 1)[1]
+    done = before and before[1] or '0-0'
   end
 end
 local tail = redis.call('GET', KEYS[3]) or '0-0'
