@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,9 +16,9 @@ import orjson
 from eventstore.clock import Clock, system_clock, to_ms
 from eventstore.errors import ProjectionFailed, RunStoreError, ServerRefused, StoreUnavailable
 from eventstore.events import Position
-from projections.database import Database, open_database
+from projections.database import Database, Transaction, open_database
 from projections.database.migrations import migrations
-from projections.database.writer_lock import WriterLock
+from projections.database.writer_lock import Holder, WriterLock
 from projections.feed import DEFAULT_BATCH_EVENTS, Feed
 from projections.log import Log
 from projections.positions import common_positions
@@ -131,6 +132,34 @@ class Aside:
             for name in wanted:
                 clear_halts(tx, name)
         self.feed.forget()
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A rebuild that some process is at now: so many events are read, of so many in the rows."""
+
+    projections: tuple[str, ...]
+    events: int
+    holder: Holder
+
+    def __str__(self) -> str:
+        return f"being made anew by {self.holder}, {self.events:,} events read"
+
+
+def under_way(database: Database) -> UnderWay | None:
+    """Say which rebuild of a database is under way, if there is one."""
+    path = aside_path(database.path, "rebuild")
+    holder = WriterLock(path).holder()
+    found = _found(path)
+    if holder is None or found is None:
+        return None
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as aside:
+            standings = load_standings(Transaction(aside, path))
+    except (sqlite3.Error, RunStoreError):
+        return None  # it has just ended
+    reached = common_positions(one.positions for one in standings.values())
+    return UnderWay(tuple(found["projections"]), sum(at.n for at in reached.values()), holder)
 
 
 def attach(connection: sqlite3.Connection, aside: Path) -> None:

@@ -130,8 +130,6 @@ class Projector:
             done += count
             if on_progress:
                 on_progress(done)
-        while self._idle_work:
-            self._idle_work = self._feed.idle()
         self._raise_failed()
         return done
 
@@ -157,6 +155,14 @@ class Projector:
             if count and on_progress:
                 on_progress(done)
         return done
+
+    def catch_up(self) -> None:
+        """Do all that can wait, as ``run`` does at the log's end: what is new is made searchable.
+
+        Nothing that is asked goes without it, but some answers take longer.
+        """
+        while self._feed.idle():
+            pass
 
     def pause(self, name: str, cause: str = "") -> None:
         """Stop feeding a projection until ``resume``, also over restarts; the others go on."""
@@ -199,7 +205,7 @@ class Projector:
             count = self._renewal.step()
             busy = self._renewal.outdated or self._idle_work
             count += self._feed.once(None if busy else block_ms)
-            self._idle_work = self._feed.idle() if not count else 0
+            self._idle_work = self._feed.idle() if block_ms and not count else 0
             self._reporter.tell(self._feed.reached)
         except _STOPS as error:
             self._feed.forget()

@@ -9,10 +9,10 @@ import orjson
 
 from eventstore.clock import to_ms
 from eventstore.events import DELETED, PAYLOADS, RecordedEvent
-from projections.database import Transaction
+from projections.database import Database, Transaction
 from projections.projection import Projection
 from projections.rows.deletions import erase_runs
-from projections.search.feed import enqueue, erase_texts
+from projections.search.feed import enqueue, erase_texts, feed_search
 from projections.state.transitions import actor_of
 
 CUSTOM = "custom"
@@ -98,6 +98,10 @@ class TimelineProjection(Projection):
         enqueue(tx, ((row[0], row[1]) for row in rows))
         if deleted:
             _erase(tx, deleted)
+
+    def idle(self, database: Database) -> int:
+        """Let the search take up some of what is new."""
+        return feed_search(database)
 
     def forget(self) -> None:
         """Drop the rows kept back."""

@@ -80,6 +80,11 @@ class Python:
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def kill(self) -> list[str]:
         """End it with SIGKILL; give what it had printed and nobody read yet, whole lines only."""
         self._process.send_signal(signal.SIGKILL)

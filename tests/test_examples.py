@@ -21,6 +21,10 @@ SAYS = {
         r"slow-\w+ goes on \(window_expired\) with {'amount': 990, 'budget': 'travel'}",
         r"slow-\w+ ended at version 7: run\.aborted",
     ],
+    "own_projections.py": [
+        r"refund: 2 calls of large, 240 tokens written",
+        r"refund-2 waits for ann: sign",
+    ],
     "quickstart.py": [
         r"1 run\.created",
         r"2 node\.completed check",

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from projections.database.errors import translated
+from projections.database.writer_lock import WriterLock
 
 BESIDE = ("-wal", "-shm", "")
 """What SQLite adds to the names of the files that make a database; the main file is last."""
@@ -40,8 +41,18 @@ def set_aside(path: Path) -> Path:
     """Give a damaged database another name, ``<path>.damaged``, with all that belongs to it.
 
     An earlier one of that name is replaced. Readers that have the old file open see that it is
-    gone with their next query, and open what stands in its place.
+    gone with their next query, and open what stands in its place. Raises ``StoreMismatch`` while
+    a projector writes to it.
     """
+    lock = WriterLock(path)
+    lock.acquire()
+    try:
+        return _renamed(path)
+    finally:
+        lock.release()
+
+
+def _renamed(path: Path) -> Path:
     aside = path.with_name(f"{path.name}.damaged")
     for ending in BESIDE:
         old = path.with_name(path.name + ending)

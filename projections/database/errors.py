@@ -9,7 +9,10 @@ from pathlib import Path
 
 from eventstore.errors import RunStoreError, ServerRefused, StoreMismatch, StoreUnavailable
 
-_DAMAGED = "is damaged; delete it and project again: everything in it comes from the log"
+_DAMAGED = (
+    "is damaged; everything in it comes from the log: 'runstore project rebuild --damaged' sets it "
+    "aside and makes it anew, as does deleting it and projecting again"
+)
 _KNOWN: dict[int, tuple[type[RunStoreError], str]] = {
     sqlite3.SQLITE_BUSY: (StoreUnavailable, "is being written by another process; try again"),
     sqlite3.SQLITE_LOCKED: (StoreUnavailable, "is being written by another process; try again"),

@@ -97,7 +97,7 @@ class WriterLock:
 
     def _held(self, holder: Holder | None) -> StoreMismatch:
         return StoreMismatch(
-            f"{self._what}: {holder or 'a process that gave no name'}; wait for it, stop it, "
+            f"{self._what}, in {holder or 'a process that gave no name'}; wait for it, stop it, "
             "or give another path",
             holder_pid=holder and holder.pid,
             holder_host=holder and holder.host,

@@ -8,12 +8,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
-
-if TYPE_CHECKING:
-    from projections import Page
 
 MAX_CELL_CHARACTERS = 200
 PIPE_CLOSED = 141
@@ -38,20 +35,9 @@ def emit(value: Any) -> None:
     click.echo(to_json(value))
 
 
-def emit_page(page: Page[Any]) -> None:
-    """Print a page of a list as one JSON object."""
-    emit({"items": page.items, "next_cursor": page.next_cursor})
-
-
 def note(text: str) -> None:
     """Tell people something beside the result."""
     click.echo(text, err=True)
-
-
-def note_more(page: Page[Any]) -> None:
-    """Say how to see the next page, if there is one."""
-    if page.next_cursor:
-        note(f"there is more: add --cursor {page.next_cursor}")
 
 
 def shown(cell: Cell) -> str:
@@ -130,7 +116,7 @@ def _drawn(columns: Sequence[str], texts: list[list[str]], right: list[bool], ti
 
 @contextmanager
 def progress(label: str, total: float | None = None) -> Iterator[OnDone]:
-    """Show on stderr how far something is; only to people.
+    """Show on stderr how far something is, how fast it goes and what is left; only to people.
 
     Gives a function that takes what is done by now, out of ``total``.
     """
@@ -140,13 +126,19 @@ def progress(label: str, total: float | None = None) -> Iterator[OnDone]:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    counted = "{task.percentage:>3.0f} %" if total else "{task.completed:,.0f}"
-    columns = [TextColumn("{task.description}"), BarColumn(), TextColumn(counted)]
+    done = "{task.completed:,.0f} " + ("({task.percentage:.0f} %) " if total else "")
+    counted = TextColumn(done + "{task.fields[rate]}")
+    columns = [TextColumn("{task.description}"), BarColumn(), counted]
     with Progress(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as bars:
-        task = bars.add_task(label, total=total)
-        yield lambda done: bars.update(task, completed=done)
+        task = bars.add_task(label, total=total, rate="")
+
+        def tell(done: float) -> None:
+            speed = bars.tasks[0].speed
+            bars.update(task, completed=done, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield tell
 
 
 def end_unread() -> NoReturn:
