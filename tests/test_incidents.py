@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from histories import project
 from incidents import (
     REAL,
     Figures,
+    Line,
     counted,
     incidents_file,
     made_up_lines,
@@ -18,7 +20,7 @@ from incidents import (
     recorded,
 )
 
-from projections import Database, Pauses, Runs, Timeline, open_database
+from projections import Database, Pauses, Runs, Stats, Timeline, open_database
 from projections.queries.pauses import WAITING
 
 
@@ -33,6 +35,39 @@ def figures_and_path(tmp_path_factory: pytest.TempPathFactory) -> tuple[Figures,
     if file:
         assert figures == REAL, "the counting in this test is wrong, or the file is another"
     return figures, path
+
+
+def waits_counted(lines: Iterable[Line]) -> dict[str, tuple[int, float, float]]:
+    """Count by reason: pauses resumed, their mean and 95th percentile in seconds."""
+    began: dict[str, tuple[str, datetime]] = {}
+    waited: dict[str, list[float]] = {}
+    for line in lines:
+        at = datetime.fromisoformat(line["occurred_at"])
+        if line["type"] == "run.paused":
+            began[line["run_id"]] = (line["data"]["reason"], at)
+        elif line["type"] == "run.resumed":
+            reason, since = began.pop(line["run_id"])
+            waited.setdefault(reason, []).append((at - since).total_seconds())
+    return {
+        reason: (
+            len(seconds),
+            statistics.fmean(seconds),
+            statistics.quantiles(seconds, n=100, method="inclusive")[94],
+        )
+        for reason, seconds in waited.items()
+    }
+
+
+def test_mean_and_95th_percentile_of_pauses_by_reason(database: Database) -> None:
+    file = incidents_file()
+    counted_waits = waits_counted(read_lines(file) if file else made_up_lines())
+    found = {
+        one.reason: (one.seconds.count, one.seconds.mean, one.seconds.p95)
+        for one in Stats(database).waits()
+    }
+    assert set(found) == set(counted_waits)
+    for reason, (count, mean, p95) in counted_waits.items():
+        assert found[reason] == (count, pytest.approx(mean), pytest.approx(p95))
 
 
 @pytest.fixture

@@ -175,8 +175,8 @@ class Stats(Queries):
 
 
 _MOMENTS = (
-    ("runs", "started_ms", "'started'"),
-    ("runs", "ended_ms", "status"),
+    ("runs INDEXED BY runs_started", "started_ms", "'started'"),
+    ("runs INDEXED BY runs_ended", "ended_ms", "status"),
     ("pauses", "paused_ms", "'paused'"),
 )
 

@@ -9,7 +9,7 @@ import orjson
 
 from eventstore.errors import InvalidArgument
 from projections.database import Transaction
-from projections.queries.base import Queries
+from projections.queries.base import Queries, filtered
 from projections.queries.conditions import check_text
 from projections.queries.distinct import Column, leap
 from projections.queries.page import Key, Page, fingerprint
@@ -29,6 +29,7 @@ _MANY = 1_000_000
 class Values(Queries):
     """Asks for different values."""
 
+    @filtered
     def distinct(
         self,
         field: str,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eventstore.errors import InvalidArgument, RunNotFound
-from projections import Pauses, Runs, Timeline
+from projections import Agents, Calls, Database, Pauses, Runs, Stats, Timeline
 
 SQL = "x' OR 1=1; DROP TABLE runs; --"
 
@@ -115,3 +115,76 @@ def test_sql_in_a_text_is_only_a_text(runs: Runs, timeline: Timeline, pauses: Pa
         with pytest.raises(RunNotFound):
             ask(SQL)
     assert runs.totals().runs == 5
+
+
+def test_an_unknown_filter_is_named_with_those_there_are(database: Database) -> None:
+    runs, timeline = Runs(database), Timeline(database)
+    unknown: dict[str, Any] = {"colour": "red"}
+    for ask in (
+        runs.list_runs,
+        runs.deleted_runs,
+        Pauses(database).list_pauses,
+        Calls(database).list_calls,
+        Agents(database).threads,
+        Agents(database).messages,
+        Agents(database).runs,
+        Stats(database).activity,
+        Stats(database).waits,
+        lambda **more: timeline.timeline("done", **more),
+        lambda **more: timeline.search("x", **more),
+        lambda **more: runs.distinct("label", **more),
+    ):
+        with pytest.raises(InvalidArgument, match="no filter 'colour'; it takes"):
+            ask(**unknown)
+
+
+def test_sql_in_every_text_of_the_other_queries_is_only_a_text(database: Database) -> None:
+    runs, agents, stats = Runs(database), Agents(database), Stats(database)
+    assert Timeline(database).search(SQL).items == []
+    assert Timeline(database).search("x", run_id=SQL, workflow_id=SQL, types=SQL).items == []
+    assert runs.list_runs(text=SQL).items == []
+    assert Calls(database).list_calls(run_id=SQL, kind=SQL, name=SQL).items == []
+    assert agents.threads(agent=SQL).items == []
+    assert agents.messages(SQL, run_id=SQL, roles=SQL).items == []
+    assert agents.runs(thread_id=SQL).items == agents.runs(agent=SQL).items == []
+    assert runs.distinct("label_value", label=SQL).items == []
+    assert runs.distinct("node_id", workflow_id=SQL).items == []
+    assert runs.deleted_runs(run_id=SQL).items == runs.workflow_versions(SQL) == []
+    assert stats.activity(workflow_id=SQL) == stats.run_durations(workflow_id=SQL) == []
+    assert stats.node_durations(workflow_id=SQL, node_id=SQL) == stats.waits(workflow_id=SQL) == []
+    found = Pauses(database).list_pauses(workflow_id=SQL, cause=SQL, actor=SQL)
+    assert found.items == Pauses(database).checkpoints(SQL).items == []
+    for ask in (lambda: stats.activity(SQL), lambda: runs.distinct(SQL)):
+        with pytest.raises(InvalidArgument):
+            ask()
+    assert runs.totals().runs == 5
+
+
+@pytest.mark.parametrize("limit", [0, 10**9])
+def test_the_limits_of_all_other_pages_are_checked(database: Database, limit: int) -> None:
+    for ask in (
+        lambda: Timeline(database).search("x", limit=limit),
+        lambda: Calls(database).list_calls(limit=limit),
+        lambda: Agents(database).threads(limit=limit),
+        lambda: Agents(database).messages("t", limit=limit),
+        lambda: Agents(database).runs(agent="a", limit=limit),
+        lambda: Runs(database).distinct("label", limit=limit),
+        lambda: Runs(database).deleted_runs(limit=limit),
+        lambda: Pauses(database).checkpoints("waiting", limit=limit),
+    ):
+        with pytest.raises(InvalidArgument, match="limit"):
+            ask()
+
+
+def test_times_without_a_zone_are_refused_by_all(database: Database) -> None:
+    naive = datetime(2024, 1, 1)  # noqa: DTZ001 - that is what is refused
+    for ask in (
+        lambda: Timeline(database).search("x", since=naive),
+        lambda: Calls(database).list_calls(started_after=naive),
+        lambda: Agents(database).threads(until=naive),
+        lambda: Agents(database).messages("t", since=naive),
+        lambda: Stats(database).waits(since=naive),
+        lambda: Pauses(database).list_pauses(paused_before=naive),
+    ):
+        with pytest.raises(InvalidArgument, match="zone"):
+            ask()

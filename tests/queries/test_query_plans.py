@@ -15,7 +15,7 @@ from projections import Database, Pauses, Runs, Timeline, Transaction, open_data
 from projections.queries.pauses import ORDERS as PAUSE_ORDERS
 from projections.queries.runs import ORDERS
 
-SMALL_TABLES = {"event_types"}
+SMALL_TABLES = {"event_types", "sqlite_master"}
 """Tables of a few rows, which no index makes faster."""
 
 Plan = list[str]
