@@ -214,9 +214,18 @@ def log_start(keys: Keys, partition: int) -> Command[Position | None]:
 
 def entry_before(keys: Keys, at: Position) -> Command[Position | None]:
     """Read the last entry of a log before the millisecond of a position; None if none is left."""
-    words = ("XREVRANGE", keys.log(at.partition), f"({at.ms}-0", "-", "COUNT", 1)
+    return _last_entry(keys, at.partition, f"({at.ms}-0")
+
+
+def entry_up_to(keys: Keys, at: Position) -> Command[Position | None]:
+    """Read the last entry of a log up to a position; None if none is left."""
+    return _last_entry(keys, at.partition, at.entry_id)
+
+
+def _last_entry(keys: Keys, partition: int, up_to: str) -> Command[Position | None]:
+    words = ("XREVRANGE", keys.log(partition), up_to, "-", "COUNT", 1)
     return Command(
-        words, lambda reply: Position.at_entry(at.partition, reply[0][0]) if reply else None
+        words, lambda reply: Position.at_entry(partition, reply[0][0]) if reply else None
     )
 
 

@@ -87,16 +87,18 @@ class LogPages:
         return entries | {at.partition: at for at in archived or () if at is not None}
 
     def _check_trimmed(self, adrift: Sequence[Position]) -> Plan[None]:
-        """Raise ``LogRegressed`` unless positions that are gone were trimmed from the front."""
+        """Raise ``LogRegressed`` unless positions that are gone were trimmed from the front.
+
+        One that is missing between others counts as lost, unless the archive has it and nothing
+        stands in its place.
+        """
         yield from self.check_tails({at.partition: at for at in adrift})
-        starts = yield [commands.log_start(self.keys, at.partition) for at in adrift]
-        for at, first in zip(adrift, starts, strict=True):
-            if first is not None and first <= at:
-                raise LogRegressed(_place(at), at, first)
+        nearest = yield [commands.entry_up_to(self.keys, at) for at in adrift]
         kept = yield Recall(lambda archive: [_archived_at(archive, at) for at in adrift])
-        for at, archived in zip(adrift, kept or [None] * len(adrift), strict=True):
-            if archived not in (None, at):
-                raise LogRegressed(_place(at), at, archived)
+        for at, last, archived in zip(adrift, nearest, kept or [None] * len(adrift), strict=True):
+            is_lost = last is not None and (last.n >= at.n or archived != at)
+            if is_lost or archived not in (None, at):
+                raise LogRegressed(_place(at), at, last if is_lost else archived)
 
     def _fill(
         self, after: Mapping[int, Position], pages: dict[int, Page], limit: int, *, go_on: bool

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from samples import ended, noted, notes
+from test_damage import rewrite
 
 from eventstore import (
+    CorruptEvent,
     EventStore,
     HistoryGap,
     LogRegressed,
@@ -17,6 +19,7 @@ from eventstore import (
     WaitTimeout,
 )
 from retention.ground import PAGE, Ground
+from retention.test_seams import wait_a_millisecond
 
 RUN = "run"
 
@@ -143,3 +146,29 @@ def test_the_variable_names_the_archive(ground: Ground, monkeypatch: pytest.Monk
 
     with ground.open(archive=None, settings=PAGE) as store:
         assert store.load(RUN) == ground.runs[RUN]
+
+
+@pytest.mark.parametrize("shift_ms", [-1, 1])
+def test_an_archived_entry_that_was_lost_and_replaced_is_no_mere_hole(
+    ground: Ground, shift_ms: int
+) -> None:
+    """As after a failover to a replica that lagged: the archive still has what it replaced."""
+    for _ in range(3):
+        ground.append(RUN, noted())
+        wait_a_millisecond(ground)
+        wait_a_millisecond(ground)
+    ground.archive()
+    known = ground.runs[RUN][-1].position
+    replaced = known._replace(ms=known.ms + shift_ms).entry_id
+    keys = ground.store.operations.keys
+    rewrite(
+        ground.server,
+        keys.log(known.partition),
+        lambda entry_id, fields: (replaced if entry_id == known.entry_id else entry_id, fields),
+    )
+    ground.server.admin.set(keys.tail(known.partition), replaced)
+    ground.store.append(RUN, noted("after the failover"))
+
+    with pytest.raises((LogRegressed, CorruptEvent)) as told:
+        ground.store.read_log({known.partition: known}, limit=10)
+    assert shift_ms > 0 or told.type is LogRegressed
