@@ -1,0 +1,135 @@
+"""The server loses what it had acknowledged, under running groups and followers: told loudly."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from conftest import Launch
+from faults import soon
+from group_samples import SOON_MS, Seen, fill, pending, serving, until
+from samples import noted, notes
+from servers import OWN, Server
+
+from eventstore import EventStore, LogRegressed, Settings
+from eventstore.groups import ConsumerGroup, Groups
+
+PATIENT = Settings(append_timeout_ms=30_000)
+
+
+def _with_older_copy(server: Server, change: Callable[[], None]) -> None:
+    """Kill the server and start it on a copy of its data made before ``change``, 20 s behind."""
+    server.kill()
+    copy = server.folder / "copy"
+    shutil.copytree(server.data, copy)
+    server.start()
+    change()
+    server.kill()
+    shutil.rmtree(server.data)
+    shutil.move(copy, server.data)
+    server.environment["SKEW_MS"] = "-20000"
+    server.start()
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("more", [0, 1, 30])
+async def test_an_older_copy_under_a_running_group_and_a_follower_is_told_and_nothing_is_skipped(
+    launch: Launch, shim: Callable[[str], Path], name: str, more: int
+) -> None:
+    """``more`` new events come before the group looks again: fewer, as many, or more than lost."""
+    server = launch(name, preload=shim("slowclock"), environment={"SKEW_MS": "0"})
+    async with EventStore.open(server.url, settings=PATIENT, partitions=2) as store:
+        # given a group and a follower that are past what an older copy holds
+        await fill(store, runs=10, each=2)
+        seen = Seen()
+        group = ConsumerGroup(store, "g", seen, create=True, lease_ms=SOON_MS)
+        await group.run_once()
+        await until_at_end(group)
+        handled = len(seen.places)
+        loop = asyncio.get_running_loop()
+
+        def change() -> None:
+            call = partial(asyncio.run_coroutine_threadsafe, loop=loop)
+            call(store.append("lost", notes(5))).result(30)
+            while call(group.run_once()).result(30):
+                pass
+
+        await asyncio.to_thread(_with_older_copy, server, change)
+        assert len(seen.places) == handled + 5
+        for number in range(more):
+            await store.append(f"new-{number}", noted())
+        # when it goes on, then it is told: no silent skip, no silent start from zero
+        with pytest.raises(LogRegressed):
+            await asyncio.wait_for(group.run(), timeout=30)
+        regressed = store.operations.keys.partition_of("lost")
+        after = seen.events[handled + 5 :]
+        assert all(event.position.partition != regressed for event in after)
+        # what the group makes of it is somebody's decision
+        await Groups(store).reset("g", "beginning", by="the test", force=True)
+        again = Seen()
+        await ConsumerGroup(store, "g", again, lease_ms=SOON_MS).run_to_end()
+        assert len(again.places) == 20 + more
+
+
+async def until_at_end(group: ConsumerGroup) -> None:
+    """Handle what there is, and stay."""
+    while await group.run_once():
+        pass
+
+
+@pytest.mark.parametrize("server_name", OWN)
+async def test_without_memory_a_group_goes_on_and_keeps_its_leases(
+    launch: Launch, server_name: str
+) -> None:
+    # given a group, and a server whose memory is full
+    server = launch(server_name, options={"maxmemory-policy": "noeviction"})
+    async with EventStore.open(server.url) as store:
+        expected = await fill(store, runs=30)
+        gate, seen = asyncio.Event(), Seen()
+
+        async def handle(event: object) -> None:
+            await gate.wait()
+            await seen(event)  # type: ignore[arg-type]
+
+        group = ConsumerGroup(store, "g", handle, create=True, member="m", lease_ms=SOON_MS)
+        async with serving(group) as task:
+            lease = store.operations.keys.lease(0, "g")
+            await until(lambda: server.admin.hget(lease, "owner") == b"m", task)
+            await until(lambda: pending(store, server.admin, "g") > 0, task)
+            server.admin.config_set("maxmemory", 1)
+            before = server.admin.hget(lease, "until")
+            # when time goes on
+            await until(lambda: server.admin.hget(lease, "until") > before, task)
+            gate.set()
+            await until(partial(seen.reached, 150), task)
+            # then everything is handled, acknowledged, and still its own
+            await until(lambda: pending(store, server.admin, "g") == 0, task)
+            assert server.admin.hget(lease, "owner") == b"m"
+            server.admin.config_set("maxmemory", 0)
+    assert seen.by_run() == expected
+    assert len(seen.places) == 150
+
+
+@pytest.mark.parametrize("name", OWN)
+async def test_a_server_put_to_sleep_past_the_leases_costs_no_order(
+    launch: Launch, name: str
+) -> None:
+    server = launch(name)
+    async with EventStore.open(server.url, settings=PATIENT) as store:
+        seen = Seen()
+        expected = await fill(store, runs=30, each=10)
+        members = [
+            ConsumerGroup(store, "g", seen, create=True, member=f"m{n}", lease_ms=SOON_MS)
+            for n in range(2)
+        ]
+        async with serving(members[0]) as first, serving(members[1]):
+            await until(partial(seen.reached, 50), first)
+            server.pause()
+            asyncio.get_running_loop().call_later(3 * SOON_MS / 1000, server.resume)
+            await until(partial(seen.reached, 300), first)
+            await soon(lambda: pending(store, server.admin, "g") == 0)
+    assert seen.by_run() == expected
