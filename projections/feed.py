@@ -104,7 +104,8 @@ class Feed:
             active = [p for p in self._projections if self._is_active(p)]
             after = common_positions(self._standings[p.name].positions for p in active)
             if active:
-                events = self._store.read_log(after, limit=self._pace.size, block_ms=block_ms)
+                page = self._store.read_log(after, limit=self._pace.size, block_ms=block_ms)
+                events = not_yet(page, after)
                 if events and self._take(active, events, after):
                     return len(events)
             elif block_ms:
@@ -134,7 +135,8 @@ class Feed:
                     return False
                 for projection in active:
                     name = projection.name
-                    fresh = not_yet(events, self._standings[name].positions, after)
+                    reached = self._standings[name].positions
+                    fresh = events if reached == after else not_yet(events, reached)
                     done, stop = feed(tx, projection, fresh, to_ms(self._clock()))
                     gained[name] = write_positions(tx, name, done)
                     if stop:

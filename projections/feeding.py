@@ -43,24 +43,22 @@ class Stopped:
     error: Exception
 
 
-def not_yet(
-    events: Sequence[RecordedEvent], reached: Reached, after: Reached
-) -> Sequence[RecordedEvent]:
-    """Leave out what a projection that is ahead of the others has had.
+def not_yet(events: Sequence[RecordedEvent], reached: Reached) -> Sequence[RecordedEvent]:
+    """Leave out what was had before: by a projection that is ahead, or given twice by the log.
 
     What it reached must stand in the log as it did: raises ``LogRegressed`` where another entry
     has taken its number, or a later one an earlier place.
     """
-    if reached == after:
-        return events
     fresh = []
     for event in events:
-        place = event.position
-        had = reached.get(place.partition, _NOTHING)
-        if place.n > had[2]:
+        partition, ms, n = place = event.position
+        had = reached.get(partition, _NOTHING)
+        if n > had[2]:
+            if ms < had[1]:
+                raise LogRegressed(f"partition {partition}", Position(*had), place)
             fresh.append(event)
-        if (place.n == had[2] and place != had) or (place.n > had[2] and place <= had):
-            raise LogRegressed(f"partition {place.partition}", Position(*had), place)
+        elif n == had[2] and place != had:
+            raise LogRegressed(f"partition {partition}", Position(*had), place)
     return fresh
 
 
