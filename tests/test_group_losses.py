@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -129,7 +130,7 @@ async def test_a_server_put_to_sleep_past_the_leases_costs_no_order(
         async with serving(members[0]) as first, serving(members[1]):
             await until(partial(seen.reached, 50), first)
             server.pause()
-            asyncio.get_running_loop().call_later(3 * SOON_MS / 1000, server.resume)
+            threading.Timer(3 * SOON_MS / 1000, server.resume).start()
             await until(partial(seen.reached, 300), first)
             await soon(lambda: pending(store, server.admin, "g") == 0)
     assert seen.by_run() == expected
