@@ -1,0 +1,1 @@
+"""Laws of consumer groups, over courses of events that nobody planned."""
