@@ -92,6 +92,21 @@ def test_a_run_that_ended_and_went_while_somebody_began_to_wait_for_it_is_found(
     assert found == ground.runs[RUN][-1]
 
 
+def test_what_was_dropped_while_somebody_began_to_wait_is_not_skipped(ground: Ground) -> None:
+    ground.append(RUN, noted())
+
+    def park_and_go_on() -> None:
+        if len(ground.runs[RUN]) == 1:
+            ground.append(RUN, paused(), expired())
+            ground.archive_and_trim()
+            ground.append(RUN, noted("later"))
+
+    plan = ground.store.operations.wait(Awaited(RUN, 2, 30))
+    found = ground.store.perform(before_waiting(plan, park_and_go_on))
+
+    assert found == ground.runs[RUN][1]
+
+
 def test_a_hole_in_redis_is_filled_by_the_archive(ground: Ground) -> None:
     ground.append(RUN, *notes(8))
     ground.archive()
