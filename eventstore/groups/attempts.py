@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from eventstore.clock import Clock, to_ms
 from eventstore.events import RecordedEvent
 from eventstore.groups import leases
+from eventstore.groups.asking import Asking
 from eventstore.groups.backoff import Backoff
 from eventstore.groups.hand import Hand
 from eventstore.groups.hold import Membership
@@ -15,10 +15,6 @@ from eventstore.groups.lane import Lane
 from eventstore.groups.parking.failure import Failure
 from eventstore.groups.setting_aside import SettingAside
 from eventstore.groups.verdicts import Park, Retry, Skip
-from eventstore.plan import single
-
-if TYPE_CHECKING:
-    from eventstore.store import EventStore
 
 _log = logging.getLogger(__name__)
 _SURE_DELIVERIES = 3
@@ -30,7 +26,7 @@ class Attempts:
 
     def __init__(
         self,
-        store: EventStore,
+        asking: Asking,
         who: Membership,
         hand: Hand,
         aside: SettingAside,
@@ -38,7 +34,7 @@ class Attempts:
         backoff: Backoff,
         clock: Clock,
     ) -> None:
-        self._store = store
+        self.asking = asking
         self._who = who
         self._hand = hand
         self.aside = aside
@@ -56,12 +52,12 @@ class Attempts:
             if deliveries >= max(self._max_deliveries, _SURE_DELIVERIES):
                 await self.aside.park(lane, event, self._died(lane, deliveries))
                 return 0
-            deliveries = await self._store.perform(
-                single(leases.deliver(holding.hold, event.position, deliveries))
-            )
-            if not deliveries:
+            command = leases.deliver(holding.hold, event.position, deliveries)
+            counted = await self.asking.command(holding, command)
+            if not counted:
                 self._hand.drop(holding)
                 return 0
+            return counted
         return deliveries
 
     async def _begin_again(self, lane: Lane, event: RecordedEvent, begun: int) -> int:
@@ -94,7 +90,7 @@ class Attempts:
         if isinstance(error, Park) or attempt >= self._max_deliveries:
             failure = Failure.of(
                 error, deliveries=attempt, first_ms=first_ms, last_ms=now_ms,
-                settings=self._store.operations.settings,
+                settings=self.asking.store.operations.settings,
             )  # fmt: skip
             set_aside = self.aside.park_again if lane.is_redriven else self.aside.park
             await set_aside(lane, event, failure)

@@ -15,8 +15,10 @@ from eventstore.checks import check_count
 from eventstore.clock import Clock, awake_or_asleep, system_clock
 from eventstore.errors import InvalidArgument, RunStoreError, StoreUnavailable
 from eventstore.events import check_name
+from eventstore.groups.asking import Asking
 from eventstore.groups.attempts import Attempts
 from eventstore.groups.backoff import Backoff
+from eventstore.groups.exchanges import Exchanges
 from eventstore.groups.hand import Counts, Hand
 from eventstore.groups.hold import Membership
 from eventstore.groups.intake import Intake
@@ -298,12 +300,14 @@ class ConsumerGroup:
         intake = Intake(operations, who, hand, each)
         known = intake.known
         tenure = Tenure(operations, who, hand, bounds.lease_ms, known, awake_or_asleep)
-        aside = SettingAside(store, hand)
+        asking = Asking(store)
+        aside = SettingAside(asking, hand)
         attempts = Attempts(
-            store, who, hand, aside, self._max_deliveries, self._backoff, self._clock
+            asking, who, hand, aside, self._max_deliveries, self._backoff, self._clock
         )
-        workers = Workers(who, hand, self._handler, self._concurrency, attempts, changed)
-        return Member(store, who, bounds, hand, intake, tenure, aside, workers, changed)
+        exchanges = Exchanges(store, intake, hand)
+        workers = Workers(who, hand, self._handler, self._concurrency, attempts, exchanges, changed)
+        return Member(store, who, bounds, hand, intake, exchanges, tenure, aside, workers, changed)
 
 
 def _made_up_name() -> str:

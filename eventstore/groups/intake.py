@@ -126,9 +126,9 @@ class Intake:
         for one in claimed:
             n = one.event.position.n
             if holding.predecessor_died:
-                # Delivered once: read ahead, most likely; it is tried beside others, once.
-                is_suspect = one.deliveries > 2  # noqa: PLR2004
-                holding.deliveries[n] = (one.deliveries, not is_suspect)
+                # Delivered once: read ahead, most likely; it is tried beside others, once more.
+                is_suspect = one.deliveries > 1
+                holding.deliveries[n] = (max(one.deliveries, 2), not is_suspect)
                 if is_suspect:
                     holding.suspects.add(n)
             elif one.deliveries > 1:

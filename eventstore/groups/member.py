@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from eventstore.clock import monotonic
 from eventstore.errors import RunStoreError, ServerRefused, StoreUnavailable
 from eventstore.groups import leases
+from eventstore.groups.exchanges import Exchanges
 from eventstore.groups.hand import Hand
 from eventstore.groups.hold import Membership
 from eventstore.groups.intake import Intake
@@ -53,6 +54,7 @@ class Member:
         bounds: Bounds,
         hand: Hand,
         intake: Intake,
+        exchanges: Exchanges,
         tenure: Tenure,
         aside: SettingAside,
         workers: Workers,
@@ -63,6 +65,7 @@ class Member:
         self._bounds = bounds
         self._hand = hand
         self._intake = intake
+        self._exchanges = exchanges
         self._tenure = tenure
         self._aside = aside
         self._workers = workers
@@ -102,7 +105,7 @@ class Member:
             if not await self._take(check_end=True):
                 break
         await self._drain()
-        await self._acknowledge()
+        await self._exchanges.acknowledge()
 
     def wake(self) -> None:
         """Let ``follow`` look again whether it is over."""
@@ -133,7 +136,7 @@ class Member:
         left = self._hand.outstanding
         try:
             async with asyncio.timeout(_LEAVE_TIMEOUT_S):
-                await self._acknowledge()
+                await self._exchanges.acknowledge()
                 await self._store.perform(self._tenure.release(everything=True))
                 await self._store.perform(single(leases.leave(self._who)))
         except (RunStoreError, TimeoutError) as error:
@@ -155,7 +158,7 @@ class Member:
                 return True
             if wait and self._intake.can_wait:
                 self._news = asyncio.create_task(self._wait_for_news())
-        elif await self._acknowledge():
+        elif await self._exchanges.acknowledge():
             return True
         self._workers.begin()
         return False
@@ -178,17 +181,10 @@ class Member:
         return outstanding < bounds.batch_events or self._workers.has_room
 
     async def _take(self, *, check_end: bool) -> int:
-        fresh = not self._hand.has_suspects
-        count = await self._store.perform(self._intake.take(fresh=fresh, check_end=check_end))
+        count = await self._exchanges.take(check_end=check_end)
         await self._aside.hold_back_arrived()
         self._workers.begin()
         return count
-
-    async def _acknowledge(self) -> bool:
-        holdings = [h for h in self._hand.holdings.values() if h.has_news]
-        if holdings:
-            await self._store.perform(self._intake.acknowledge(holdings))
-        return bool(holdings)
 
     async def _wait_for_news(self) -> bool:
         try:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
 
-from eventstore.commands import Command
-from eventstore.errors import CorruptEvent, HistoryGap, RunNotFound, ServerRefused
+from eventstore.errors import CorruptEvent, HistoryGap, RunNotFound
 from eventstore.events import RecordedEvent
+from eventstore.groups.asking import Asking
 from eventstore.groups.hand import Hand
 from eventstore.groups.holding import Holding
 from eventstore.groups.lane import Lane
 from eventstore.groups.parking import owner
 from eventstore.groups.parking.failure import Failure
 from eventstore.groups.parking.owner import Redrive
-from eventstore.plan import single, together
-
-if TYPE_CHECKING:
-    from eventstore.store import EventStore
+from eventstore.plan import together
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
 _PAGE_EVENTS = 200
-_REFUSED_PAUSE_S = 0.5
 
 
 class SettingAside:
@@ -33,8 +26,9 @@ class SettingAside:
     Where the server says that the lease is lost, the partition is dropped.
     """
 
-    def __init__(self, store: EventStore, hand: Hand) -> None:
-        self._store = store
+    def __init__(self, asking: Asking, hand: Hand) -> None:
+        self._asking = asking
+        self._store = asking.store
         self._hand = hand
 
     async def park(self, lane: Lane, event: RecordedEvent, failure: Failure) -> None:
@@ -42,7 +36,7 @@ class SettingAside:
         holding, hand = lane.holding, self._hand
         # What went well before it is acknowledged in the same step: a successor must not find it.
         command = owner.park(holding.hold, event, failure, tuple(holding.finished))
-        if await self._until_taken(holding, command) is None:
+        if await self._asking.command(holding, command) is None:
             hand.drop(holding)
             return
         _log.error("%s: run %r is set aside: %s", holding.hold.who, event.run_id, failure.message)
@@ -54,23 +48,10 @@ class SettingAside:
         waiting, left_out = hand.end(lane), lane.left_out
         await self._hold_back(holding, event.run_id, waiting)
         while left_out and not holding.is_lost:
-            page = await self.read(event.run_id, left_out)
+            page = await self._read(holding, event.run_id, left_out)
             left_out = range(left_out.start + _PAGE_EVENTS, left_out.stop)
             await self._hold_back(holding, event.run_id, page)
         holding.being_parked.discard(event.run_id)
-
-    async def _until_taken(self, holding: Holding, command: Command[T]) -> T | None:
-        """Have a call done; while the server refuses it, for want of memory, try again.
-
-        None: the lease is lost.
-        """
-        while not holding.is_lost:
-            try:
-                return await self._store.perform(single(command))
-            except ServerRefused as error:
-                _log.warning("%s: %s; trying again", holding.hold, error)
-                await asyncio.sleep(_REFUSED_PAUSE_S)
-        return None
 
     async def _hold_back(
         self, holding: Holding, run_id: str, events: Sequence[RecordedEvent]
@@ -80,7 +61,7 @@ class SettingAside:
         places = [(event.version, event.position) for event in wanted]
         if not places:
             return
-        aside = await self._until_taken(holding, owner.hold_back(holding.hold, run_id, places))
+        aside = await self._asking.command(holding, owner.hold_back(holding.hold, run_id, places))
         if aside is None:
             self._hand.drop(holding)
             return
@@ -135,13 +116,13 @@ class SettingAside:
     async def begin_again(self, lane: Lane, event: RecordedEvent, attempt: int) -> bool:
         """Note that an event that was set aside goes to the handler; False if it must not."""
         command = owner.begin_redrive(lane.holding.hold, lane.run_id, event.version, attempt)
-        begun = await self._store.perform(single(command))
+        begun = await self._asking.command(lane.holding, command)
         return self._heed(lane, begun)
 
     async def park_again(self, lane: Lane, event: RecordedEvent, failure: Failure) -> None:
         """Set a run aside once more."""
         command = owner.park_again(lane.holding.hold, event, failure)
-        if self._heed(lane, await self._until_taken(lane.holding, command)):
+        if self._heed(lane, await self._asking.command(lane.holding, command)):
             _log.error("%s: run %r is set aside again: %s",
                        lane.holding.hold.who, lane.run_id, failure.message)  # fmt: skip
             self._hand.counts.parked += 1
@@ -149,9 +130,8 @@ class SettingAside:
 
     async def release(self, lane: Lane, version: int) -> bool:
         """Note that a run that was set aside is through up to a version; False if that is all."""
-        last = await self._store.perform(
-            single(owner.release(lane.holding.hold, lane.run_id, version))
-        )
+        command = owner.release(lane.holding.hold, lane.run_id, version)
+        last = await self._asking.command(lane.holding, command)
         if last is None:
             self._hand.drop(lane.holding)
             return False
@@ -180,7 +160,7 @@ class SettingAside:
         while lane.left_out and not lane.events:
             versions = lane.left_out
             try:
-                page = await self.read(lane.run_id, versions)
+                page = await self._read(lane.holding, lane.run_id, versions)
             except (HistoryGap, CorruptEvent) as error:
                 if not lane.is_redriven:
                     raise
@@ -205,11 +185,15 @@ class SettingAside:
         self._hand.end(lane)
         return False
 
-    async def read(self, run_id: str, versions: range) -> list[RecordedEvent]:
+    async def _read(self, holding: Holding, run_id: str, versions: range) -> list[RecordedEvent]:
         """Read the first events of a range of versions."""
         count = min(len(versions), _PAGE_EVENTS)
-        try:
+
+        async def read() -> list[RecordedEvent]:
             events = self._store.read_run(run_id, after=versions.start - 1, limit=count)
             return [event async for event in events]
+
+        try:
+            return await self._asking.until_done(holding, read) or []
         except RunNotFound:
             return []  # deleted for good: there is nothing to be handled

@@ -13,6 +13,7 @@ from eventstore.clock import monotonic
 from eventstore.events import RecordedEvent
 from eventstore.groups.attempts import Attempts
 from eventstore.groups.delivery import Delivery
+from eventstore.groups.exchanges import Exchanges
 from eventstore.groups.hand import Hand
 from eventstore.groups.hold import Membership
 from eventstore.groups.lane import Lane
@@ -38,6 +39,7 @@ class Workers:
         handler: Handler,
         concurrency: int,
         attempts: Attempts,
+        exchanges: Exchanges,
         changed: asyncio.Event,
     ) -> None:
         self._who = who
@@ -45,6 +47,7 @@ class Workers:
         self._handler: Any = handler
         self._concurrency = concurrency
         self._attempts = attempts
+        self._exchanges = exchanges
         self._changed = changed
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_alone = False
@@ -111,9 +114,14 @@ class Workers:
 
     async def _work_alone(self) -> None:
         while lane := self._hand.next_alone():
-            if (lane.events or await self._attempts.aside.refill(lane)) and await self._handle(
-                lane
-            ):
+            # What is through must not be pending should this one kill the process: it would seem
+            # to have been at work too.
+            await self._attempts.asking.until_done(lane.holding, self._exchanges.acknowledge)
+            if not self._hand.may_go_on(lane):
+                self._hand.make_ready(lane)
+                continue
+            has_more = lane.events or await self._attempts.aside.refill(lane)
+            if has_more and await self._handle(lane):
                 self._hand.make_ready(lane)
 
     async def _handle(self, lane: Lane) -> bool:

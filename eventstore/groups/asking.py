@@ -1,0 +1,46 @@
+"""The calls of workers: a server that is away, or short of memory, is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from eventstore.commands import Command
+from eventstore.errors import ServerRefused, StoreUnavailable
+from eventstore.groups.holding import Holding
+from eventstore.plan import single
+
+if TYPE_CHECKING:
+    from eventstore.store import EventStore
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_PAUSE_S = 0.5
+
+
+class Asking:
+    """Asks until there is an answer, or the partition is somebody else's."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.store = store
+
+    async def command(self, holding: Holding, command: Command[T]) -> T | None:
+        """Have a call done; None if the partition was lost."""
+        return await self.until_done(holding, lambda: self.store.perform(single(command)))
+
+    async def until_done(self, holding: Holding, call: Callable[[], Awaitable[T]]) -> T | None:
+        """Give what a call gives; None if the partition was lost meanwhile.
+
+        Raises all but ``StoreUnavailable`` and the refusals of a server without memory.
+        """
+        while not holding.is_lost:
+            try:
+                return await call()
+            except (ServerRefused, StoreUnavailable) as error:
+                if str(getattr(error, "reply", "")).startswith("NOGROUP"):
+                    raise
+                _log.warning("%s: %s; trying again", holding.hold, error)
+                await asyncio.sleep(_PAUSE_S)
+        return None
