@@ -1,4 +1,4 @@
-"""Looks at server, store and database without changing or starting any: what ``doctor`` tells."""
+"""Looks at everything without changing or starting any of it: what ``doctor`` tells."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from eventstore.transport.failures import ConnectionLost
 from eventstore.transport.lines import BlockingLine
 from eventstore.transport.target import Target, parse_target
 from projections import Database, open_database, projection_status
+from replay.cli.archive_check import examine_archive
 from replay.cli.group_check import examine_groups
 from replay.cli.server_check import Facts, ask, examine_server
 from replay.cli.session import CannotDo, Session
@@ -37,6 +38,7 @@ class Checkup:
     server: Facts = field(default_factory=dict)
     store: Facts = field(default_factory=dict)
     database: Facts = field(default_factory=dict)
+    archive: Facts = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
@@ -62,6 +64,9 @@ def examine(session: Session) -> Checkup:
     except RunStoreError as refused:
         found.wrong.append(str(refused))
     _examine_database(session, tails, found)
+    found.archive, wrong, hints = examine_archive(session, tails, found.store)
+    found.wrong += wrong
+    found.hints += hints
     return found
 
 

@@ -29,7 +29,7 @@ def doctor(context: click.Context, session: Session) -> None:
         emit({"runstore": installed_version(), **asdict(found)})
         context.exit(found.exit_code)
     click.echo(f"runstore {installed_version()}")
-    for title in ("server", "store", "database"):
+    for title in ("server", "store", "database", "archive"):
         if getattr(found, title):
             click.echo()
             _print_facts(title, getattr(found, title))

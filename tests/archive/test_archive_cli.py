@@ -156,3 +156,21 @@ def test_the_incidents_are_archived_and_verified(tmp_path: Path) -> None:
         assert (found["finding_count"], found["signatures"]) == (0, "good")
     finally:
         line.close()
+
+
+def test_the_doctor_tells_of_the_archive_and_of_what_was_lost(line: CommandLine) -> None:
+    with EmbeddedServer.join(line.store_folder) as server:
+        found = json.loads(line.run("doctor", "--json").stdout)
+        assert (found["archive"]["state"], found["archive"]["behind_events"]) == ("archiving", 0)
+        assert not [text for text in found["wrong"] if "archiv" in text]
+        import redis  # noqa: PLC0415 - a look past the store
+
+        with redis.Redis.from_url(server.url) as admin:
+            admin.delete(*admin.scan_iter("{runs:*:tail"), *admin.scan_iter("{runs:*:log"))
+        refused = line.run("archive", "run", "--to-end", RUNSTORE_SEAL_KEY=KEY)
+        assert (refused.returncode, "lost acknowledged writes" in refused.stderr) == (1, True)
+        told = line.run("doctor", "--json")
+        wrong = json.loads(told.stdout)["wrong"]
+        assert told.returncode == 1
+        assert [text for text in wrong if text.startswith("archiving stopped")]
+        assert [text for text in wrong if "runstore archive lost" in text]
