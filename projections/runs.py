@@ -27,7 +27,11 @@ from projections.state import CallState, PauseState, RunState
 
 DEFAULT_CACHE_BYTES = 16 * 1_048_576
 
-_LOAD = "SELECT snapshot FROM runs WHERE run_id = ?"
+_LOAD = """
+SELECT snapshot, NULL, NULL FROM runs WHERE run_id = ?
+UNION ALL
+SELECT NULL, version, deleted_ms FROM deleted_runs WHERE run_id = ?
+"""
 _COLUMNS = (
     "workflow_id, parent, labels, definition_hash, created_ms, status, started_ms, ended_ms, "
     "version, updated_ms, paused_total_ms, counters, usage, snapshot, run_id"
@@ -175,17 +179,21 @@ class RunProjection(Projection):
             self._cache.drop(state.run_id)
 
     def _touch(self, tx: Transaction, run_id: str) -> RunState:
-        state = self._cache.get(run_id)
-        if state is None:
-            found = tx.execute(_LOAD, (run_id,))
-            if found:
-                state = RunState.from_json(found[0][0])
-        known = state is not None
-        if state is None:
-            state = self._deleted.load(tx, run_id) or RunState(run_id)
-        self._before[run_id] = _slow(state) if known else None
-        self._touched[run_id] = state
+        state = self._cache.get(run_id) or _load(tx, run_id)
+        self._before[run_id] = None if state is None else _slow(state)
+        self._touched[run_id] = state = state or RunState(run_id)
         return state
+
+
+def _load(tx: Transaction, run_id: str) -> RunState | None:
+    """Read how a run stands; of a deleted one there is only its version."""
+    found = tx.execute(_LOAD, (run_id, run_id))
+    if not found:
+        return None
+    snapshot, version, deleted_ms = found[0]
+    if snapshot is None:
+        return RunState(run_id, version=version, ended_ms=deleted_ms, deleted=True)
+    return RunState.from_json(snapshot)
 
 
 def _slow(state: RunState) -> tuple[Any, ...]:

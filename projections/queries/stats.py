@@ -126,7 +126,7 @@ class Stats(Queries):
         conditions = _conditions("ended_ms", workflow_id, since, until)
         conditions.among("status", status, tuple(_ENDS))
         rows = self._rows(
-            "SELECT workflow_id, max(0, ended_ms - created_ms) FROM runs INDEXED BY runs_ended "
+            "SELECT workflow_id, max(0, ended_ms - created_ms) FROM runs INDEXED BY runs_by_ended "
             f"{conditions.where()}",
             *conditions.parameters,
         )
@@ -175,8 +175,8 @@ class Stats(Queries):
 
 
 _MOMENTS = (
-    ("runs INDEXED BY runs_started", "started_ms", "'started'"),
-    ("runs INDEXED BY runs_ended", "ended_ms", "status"),
+    ("runs INDEXED BY runs_by_start", "started_ms", "'started'"),
+    ("runs INDEXED BY runs_by_ended", "ended_ms", "status"),
     ("pauses", "paused_ms", "'paused'"),
 )
 

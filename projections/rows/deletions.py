@@ -11,7 +11,6 @@ from projections.database import Transaction
 from projections.state import RunState
 from projections.state.transitions import actor_of
 
-_LOAD = "SELECT version, deleted_ms FROM deleted_runs WHERE run_id = ?"
 _WRITE = """
 INSERT OR REPLACE INTO deleted_runs (run_id, version, deleted_ms, reason, actor)
 VALUES (?, ?, ?, ?, ?)
@@ -24,14 +23,6 @@ class DeletedRows:
     def __init__(self, tables: Iterable[str]) -> None:
         self._tables = tuple(tables)
         self._rows: dict[str, tuple[Any, ...]] = {}
-
-    def load(self, tx: Transaction, run_id: str) -> RunState | None:
-        """Give the state of a run that was deleted before, if it was."""
-        found = tx.execute(_LOAD, (run_id,))
-        if not found:
-            return None
-        version, deleted_ms = found[0]
-        return RunState(run_id, version=version, ended_ms=deleted_ms, deleted=True)
 
     def note(self, state: RunState, event: RecordedEvent) -> None:
         """Remember that an applied event deleted its run, if it did."""
