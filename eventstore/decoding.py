@@ -74,7 +74,7 @@ class Decoder:
             workflow_id = stored.get("workflow_id")
             if workflow_id is None and rest:
                 workflow_id = rest[1].decode()
-            recorded_at = datetime.fromtimestamp(position.ms / 1000, UTC)
+            recorded_at = _at(position.ms)
             occurred_at = datetime.fromisoformat(occurred) if occurred else recorded_at
             event_id, meta = stored["id"], stored.get("meta") or {}
         except (ValueError, KeyError, TypeError) as error:
@@ -97,6 +97,12 @@ class Decoder:
             recorded_at,
             position,
         )
+
+
+@lru_cache(maxsize=1_024)
+def _at(ms: int) -> datetime:
+    """Turn the server's milliseconds into a time; events of one append share it."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def verify_checksum(

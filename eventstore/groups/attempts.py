@@ -69,11 +69,6 @@ class Attempts:
         lane.redriven = begun + 1
         return begun + 1
 
-    async def done(self, lane: Lane, event: RecordedEvent) -> bool:
-        """Note that an event was handled; say whether its lane can go on."""
-        self._hand.counts.handled += 1
-        return await self._through(lane, event)
-
     async def failed(
         self, lane: Lane, event: RecordedEvent, error: BaseException, attempt: int
     ) -> float | None:
@@ -83,7 +78,7 @@ class Attempts:
         if isinstance(error, Skip):
             _log.info("%s skips %s: %s", self._who, place(event), error)
             self._hand.counts.skipped += 1
-            return 0 if await self._through(lane, event) else None
+            return 0 if await self.through(lane, event) else None
         self._hand.counts.failed += 1
         now_ms = to_ms(self._clock())
         first_ms = lane.failed_first_ms = lane.failed_first_ms or now_ms
@@ -111,7 +106,8 @@ class Attempts:
         )  # fmt: skip
         return pause_s
 
-    async def _through(self, lane: Lane, event: RecordedEvent) -> bool:
+    async def through(self, lane: Lane, event: RecordedEvent) -> bool:
+        """Note that the group is done with an event; say whether its lane can go on."""
         lane.failed_first_ms = None
         if lane.is_redriven:
             lane.redriven = 0

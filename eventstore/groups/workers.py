@@ -16,6 +16,7 @@ from eventstore.groups.delivery import Delivery
 from eventstore.groups.exchanges import Exchanges
 from eventstore.groups.hand import Hand
 from eventstore.groups.hold import Membership
+from eventstore.groups.holding import Holding
 from eventstore.groups.lane import Lane
 
 Handler = (
@@ -146,11 +147,7 @@ class Workers:
                 return False
         try:
             if self._takes_delivery:
-                who = self._who
-                told = Delivery(
-                    who.group, who.member, holding.partition, holding.hold.epoch, attempt
-                )
-                await self._call(event, told)
+                await self._call(event, delivery_of(holding, attempt))
             else:
                 await self._call(event)
         except asyncio.CancelledError as error:
@@ -162,7 +159,8 @@ class Workers:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its failure
             failure = error
         else:
-            return await self._attempts.done(lane, event)
+            self._hand.counts.handled += 1
+            return await self._attempts.through(lane, event)
         pause_s = await self._attempts.failed(lane, event, failure, attempt)
         if pause_s is not None:
             self._later(pause_s, lane)
@@ -206,6 +204,12 @@ class Workers:
             await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE_S)
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def delivery_of(holding: Holding, attempt: int) -> Delivery:
+    """Say how an event comes to its handler."""
+    hold = holding.hold
+    return Delivery(hold.group, hold.member, hold.partition, hold.epoch, attempt)
 
 
 def is_async(handler: Any) -> bool:
