@@ -15,6 +15,7 @@ from eventstore.groups import leases
 from eventstore.groups.exchanges import Exchanges
 from eventstore.groups.hand import Hand
 from eventstore.groups.hold import Membership
+from eventstore.groups.holding import Phase
 from eventstore.groups.intake import Intake
 from eventstore.groups.setting_aside import SettingAside
 from eventstore.groups.tenure import Tenure
@@ -95,8 +96,10 @@ class Member:
 
     @property
     def _is_done(self) -> bool:
-        has_lanes = any(h.lanes or h.redriven for h in self._hand.holdings.values())
-        return self._tenure.is_settled and not has_lanes and not self._hand.outstanding
+        holdings = self._hand.holdings.values()
+        # Who has read the archive to its end has yet to go live, and read on in the log.
+        is_busy = any(h.lanes or h.redriven or h.phase is Phase.ARCHIVE for h in holdings)
+        return self._tenure.is_settled and not is_busy and not self._hand.outstanding
 
     async def once(self) -> None:
         """Take one batch and handle and acknowledge it, except for runs that failed."""
