@@ -21,7 +21,9 @@ from eventstore.timers import TimerChange, changes_of
 class Append:
     """One append that is asked for; see ``EventStore.append`` for what each part means.
 
-    ``timers`` overrides the timer changes that the events would cause by themselves.
+    ``timers`` overrides the timer changes that the events would cause by themselves. ``is_copy``
+    says that the events were recorded before and now become another run, whole in one append:
+    there may be ``max_copied_events`` of them, and each a little larger than when it was new.
     """
 
     run_id: str
@@ -30,6 +32,7 @@ class Append:
     idempotency_key: str | None = None
     append_id: str | None = None
     timers: Sequence[TimerChange] | None = None
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ def prepare(append: Append, settings: Settings) -> PreparedAppend:
     event follows the run's end in the same append. Nothing is written then.
     """
     run_id = check_run_id(append.run_id)
+    if append.is_copy:
+        settings = settings.for_copies()
     given_id = append.append_id
     append_id = new_id() if given_id is None else check_name("append_id", given_id)
     events = _checked_events(append.events, run_id, settings)

@@ -11,6 +11,8 @@ from eventstore.errors import InvalidArgument
 ENVIRONMENT_PREFIX = "RUNSTORE_"
 URL_VARIABLE = "RUNSTORE_REDIS_URL"
 ARCHIVE_VARIABLE = "RUNSTORE_ARCHIVE"
+COPY_MARGIN_BYTES = 2_048
+"""Room for what a copy says of where it comes from: two names of 200 bytes, however escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Settings:
     """The largest encoded event that is taken."""
     max_append_events: int = 1_000
     """The most events in one append."""
+    max_copied_events: int = 100_000
+    """The most events of a run that a fork copies: they travel in one append, or not at all."""
     max_waiting_appends: int = 10_000
     """Appends waiting in this process; beyond it, callers wait for room."""
     max_script_events: int = 1_000
@@ -48,6 +52,12 @@ class Settings:
     """Connections for reads, and as many again for reads that wait. One carries the appends."""
     stall_after_ms: int = 60_000
     """A consumer group that holds a partition and gets on nowhere for so long counts as stalled."""
+    max_buffered_signals: int = 1_000
+    """Signals that a run keeps until something consumes them."""
+    max_watches: int = 1_000
+    """Watches that a run has at a time, besides those of its pauses."""
+    signal_receipt_ms: int = 604_800_000
+    """How long a signal with a source that reached its watchers is known when it comes again."""
     max_failure_message: int = 2_000
     """Characters kept of the message of an error that parked a run."""
     max_failure_traceback: int = 20_000
@@ -75,6 +85,11 @@ class Settings:
             if text is not None:
                 settings = replace(settings, **{field.name: _whole(field.name, text)})
         return settings
+
+    def for_copies(self) -> Settings:
+        """Give the bounds of an append that copies recorded events to a run of their own."""
+        size = self.max_event_bytes + COPY_MARGIN_BYTES
+        return replace(self, max_append_events=self.max_copied_events, max_event_bytes=size)
 
 
 def _whole(name: str, text: str) -> int:

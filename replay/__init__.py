@@ -12,15 +12,18 @@ if TYPE_CHECKING:
     from replay.pausing import Paused
     from replay.restore_counts import RestoreCounts
     from replay.restorer import Restorer, SyncRestorer
-    from replay.timetravel import SyncTimeTravel, TimeTravel
+    from replay.timetravel import Change, Fork, SnapshotFile, SyncTimeTravel, TimeTravel
 
 _HOMES = {
+    "Change": "timetravel",
     "Decision": "decision",
+    "Fork": "timetravel",
     "Paused": "pausing",
     "RestoreCounts": "restore_counts",
     "Restorer": "restorer",
     "RunContext": "context",
     "RunControl": "control",
+    "SnapshotFile": "timetravel",
     "SyncRestorer": "restorer",
     "SyncRunControl": "control",
     "SyncTimeTravel": "timetravel",
@@ -29,12 +32,15 @@ _HOMES = {
 }
 
 __all__ = [
+    "Change",
     "Decision",
+    "Fork",
     "Paused",
     "RestoreCounts",
     "Restorer",
     "RunContext",
     "RunControl",
+    "SnapshotFile",
     "SyncRestorer",
     "SyncRunControl",
     "SyncTimeTravel",

@@ -54,10 +54,15 @@ class WaitFor(Payload):
 
 
 class RunCreated(Payload):
-    """``run.created``: the run exists, with its input."""
+    """``run.created``: the run exists, with its input.
+
+    ``parent`` is the run that it came from; a fork of it says up to which version it has its
+    events, ``parent_version``.
+    """
 
     input: Any = None
     parent: Name | None = None
+    parent_version: Annotated[int, Field(ge=1)] | None = None
     labels: dict[str, Any] | None = None
     definition_hash: str | None = None
     options: JsonObject | None = None

@@ -61,5 +61,10 @@ class Upcasters:
             data, schema_version = step(data), schema_version + 1
         return data, schema_version
 
+    @property
+    def steps(self) -> list[tuple[str, int]]:
+        """The types, and their schema versions, that are lifted; sorted."""
+        return sorted(self._steps)
+
     def __bool__(self) -> bool:
         return bool(self._steps)
