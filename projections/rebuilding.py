@@ -85,14 +85,12 @@ class Rebuild:
 
     def switch(self) -> Rebuilt:
         """Put the new rows in place, and end."""
-        began_s = monotonic()
-        switch(self._live, self._aside)
-        done_s = monotonic()
+        self._aside.database.settle()  # what can be written before others wait, is
+        held_s = switch(self._live, self._aside)
         events = self._aside.events - self._continued_at
         self._aside.discard()
-        return Rebuilt(
-            self.names, events, self._continued_at, done_s - self._began_s, done_s - began_s
-        )
+        seconds = monotonic() - self._began_s
+        return Rebuilt(self.names, events, self._continued_at, seconds, held_s)
 
     def progress(self) -> RebuildProgress:
         """Say how far it is."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 
+from eventstore.clock import monotonic
 from projections.aside import Aside, attach
 from projections.database import Database, Transaction
 from projections.database.connections import begin, open_writer
@@ -34,8 +36,10 @@ ON CONFLICT (name) DO UPDATE SET version = excluded.version, generation = exclud
 """
 
 
-def switch(live: Database, aside: Aside) -> None:
+def switch(live: Database, aside: Aside) -> float:
     """Replace the rows, positions and skipped events of the projections that were made aside.
+
+    Gives for how many seconds nobody else could write.
 
     Readers see all old rows until the commit, and all new ones after it; none of them waits.
     Writers wait: while the live projector stands still, the last events are taken in and the
@@ -47,7 +51,9 @@ def switch(live: Database, aside: Aside) -> None:
     """
     with closing(open_writer(live.path, _BUSY_MS)) as connection, translated(live.path):
         connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # not while others wait
         begin(connection, live.path, WRITER_PATIENCE_MS)
+        began_s = monotonic()
         tx = Transaction(connection, live.path)
         _catch_up(aside, load_standings(tx))
         attach(connection, aside.path)
@@ -55,6 +61,10 @@ def switch(live: Database, aside: Aside) -> None:
             _replace_rows(tx, projection)
             _replace_bookkeeping(tx, projection, aside.id)
         connection.execute("COMMIT")
+        seconds = monotonic() - began_s
+        with suppress(sqlite3.Error):  # it is done: whoever writes next may tidy up
+            connection.execute("PRAGMA main.wal_checkpoint(PASSIVE)")
+        return seconds
 
 
 def _catch_up(aside: Aside, live: Mapping[str, Standing]) -> None:

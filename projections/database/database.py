@@ -112,6 +112,14 @@ class Database:
                 reader.execute("ROLLBACK")
             self._give_back(reader)
 
+    def settle(self) -> None:
+        """Put everything into the one file, as ``close`` does; readers that are at work hinder it.
+
+        Raises as ``transaction`` does.
+        """
+        with self._writing, translated(self.path):
+            self._open_writer().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close after the current write; a reader still in use closes when it is done."""
         with self._writing:
