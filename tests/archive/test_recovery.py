@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,12 @@ from eventstore import (
     SyncEventStore,
 )
 from eventstore.archive import Archive, Archiver, verify
-from eventstore.archive.recovery import accept, lost, lost_events, put_back
+from eventstore.archive.commands import ask as ask_for
+from eventstore.archive.recovery import accept, commands, lost, lost_events, put_back
+from eventstore.archive.recovery.losses import archived_pages
+from eventstore.commands import Command
+from eventstore.transport.failures import ConnectionLost
+from eventstore.transport.lines import BlockingLine
 
 PARTITIONS = 3
 
@@ -51,6 +58,14 @@ def write_history(store: SyncEventStore) -> None:
     store.append("paused", [noted("1", workflow_id="flow"), paused("p1", 3_600_000), noted()])
     store.append("resumed", [NewEvent("run.created", {}), paused("p2"), resumed("p2")])
     store.append("ended", [paused("p3"), ended()])
+    created = NewEvent("run.created", {"options": {"stall_after_ms": 3_600_000}})
+    store.append("may-stall", [created, noted()])
+    store.append("may-stall", noted())
+    store.append("stalls-not", [created, noted()])
+    waits = {**paused("p5").data, "wait_for": [{"type": "paid", "conditions": []}]}
+    store.append("stalls-not", NewEvent("run.paused", {**waits, "wait_timeout_ms": 5_000}))
+    store.append("stalled-and-ended", [created])
+    store.append("stalled-and-ended", ended("run.failed"))
     store.append("odd|%-π", [noted("x" * 5_000), paused("p4", 10)], idempotency_key="k")
 
 
@@ -114,7 +129,6 @@ def test_an_emptied_server_is_rebuilt_whole(own_server: Server, path: Path) -> N
 
     # then nothing tells it from what it was, and everybody goes on
     assert everything(own_server) == before
-    assert_consistent(own_server, "runs")
     with a_store(own_server) as store:
         assert store.identity == identity
         store.append("run-1", noted("more"))
@@ -261,3 +275,66 @@ def test_nothing_is_put_back_while_an_archiver_runs(own_server: Server, path: Pa
             archiver.run_once()
             with pytest.raises(StoreMismatch, match="another archiver"):
                 put_back(archive, store)
+
+
+# What may come in between.
+
+
+@pytest.fixture
+def emptied(own_server: Server, path: Path) -> Server:
+    """Give an emptied server; what was there is archived: one run of four events."""
+    with a_store(own_server) as store:
+        store.append("run", [noted(str(number)) for number in range(4)])
+        archived(store, path)
+    own_server.admin.flushall()
+    return own_server
+
+
+def test_a_call_whose_reply_is_lost_is_counted_once(
+    emptied: Server, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange, lost_replies = BlockingLine.exchange, []
+
+    def exchanged(self: BlockingLine, commands: Sequence[Command[Any]]) -> Any:
+        replies = exchange(self, commands)
+        if commands[0].script == "putback" and not lost_replies:
+            lost_replies.append(replies)
+            raise ConnectionLost(OSError("torn"), sent=True)
+        return replies
+
+    monkeypatch.setattr(BlockingLine, "exchange", exchanged)
+    with a_store(emptied) as store, Archive.look(path, read_only=False) as archive:
+        done = put_back(archive, store)
+    assert (done.events, done.refused, len(lost_replies)) == (4, {}, 1)
+    assert_consistent(emptied, "runs")
+
+
+def refusal_of(server: Server, path: Path, spoil: Callable[[SyncEventStore], object]) -> str:
+    """Spoil a store behind the back of somebody who puts back; give why that is refused."""
+    with a_store(server) as store, Archive.look(path) as archive:
+        losses = lost(archive, store)
+        (loss,) = losses.partitions
+        (page,) = archived_pages(archive, loss, 100)
+        spoil(store)
+        before = everything(server)
+        command = commands.put_back(store.operations.keys, loss.kept, page)
+        refusal = store.perform(ask_for(command))
+        assert everything(server) == before
+    assert refusal is not None
+    return refusal.reason
+
+
+def test_an_event_appended_meanwhile_is_not_written_over(emptied: Server, path: Path) -> None:
+    assert refusal_of(emptied, path, lambda store: store.append("run", noted("first"))) == "tail"
+
+
+def test_heads_and_run_streams_that_do_not_fit_are_not_written_over(
+    emptied: Server, path: Path
+) -> None:
+    tag = f"{{runs:{zlib.crc32(b'run') % PARTITIONS}}}"
+    head, run = f"{tag}:head:run", f"{tag}:run:run"
+    assert refusal_of(emptied, path, lambda _: emptied.admin.hset(head, "v", 2)) == "version"
+    emptied.admin.delete(head)
+    assert (
+        refusal_of(emptied, path, lambda _: emptied.admin.xadd(run, {"e": "x"}, "3-0")) == "ahead"
+    )
