@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,6 @@ from eventstore import Position
 from eventstore.events import RecordedEvent
 
 SEED = 20_261_121
-EVENTS_A_RUN = 20
 OPEN_RUNS = 400
 """How many runs are under way at the same time."""
 PARTITIONS = 16
@@ -35,6 +35,8 @@ class GeneratedLog:
 
     def __init__(self, runs: int) -> None:
         self._events = generated(runs)
+        self.generating_s = 0.0
+        """How long it took so far to make the events."""
 
     def read_log(
         self,
@@ -44,7 +46,10 @@ class GeneratedLog:
         block_ms: int | None = None,  # noqa: ARG002 - it does not grow
     ) -> list[RecordedEvent]:
         """Give the next events."""
-        return list(islice(self._events, limit))
+        began_s = time.perf_counter()
+        events = list(islice(self._events, limit))
+        self.generating_s += time.perf_counter() - began_s
+        return events
 
     def tails(self) -> Mapping[int, Position]:
         """Say nothing of its end."""
@@ -126,9 +131,11 @@ def _lines(number: int, chance: random.Random) -> Iterator[Line]:
     if number % RARE_EVERY == 0:
         said += f" and the {RARE_WORD}"
     yield "message.added", {**thread, "role": "user", "content": said}
-    for step in range(3):
+    for step in range(4):
         yield from _node(step, number, chance)
     yield "log.emitted", {"level": "info", "message": f"the {topic} was looked up"}
+    yield "log.emitted", {"level": "debug", "message": f"{chance.randrange(10**6)} rows read"}
+    yield "tool.measured", {"milliseconds": chance.randrange(1_000)}
     if number % 2:
         pause = {"pause_id": f"pause-{number}"}
         window = {"window_ms": 86_400_000, "on_expiry": "park", "reason": f"wait-{number % 5}"}

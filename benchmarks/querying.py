@@ -67,7 +67,8 @@ def _make(path: Path, runs: int) -> dict[str, Any]:
     """Project the generated runs and feed the search; say how fast, and how large it became."""
     began_s = time.perf_counter()
     with open_database(path) as database:
-        with Projector(GeneratedLog(runs), database) as projector:
+        log = GeneratedLog(runs)
+        with Projector(log, database) as projector:
             events = projector.run_to_end()
         projected_s = time.perf_counter()
         before_bytes = _size(path)
@@ -76,7 +77,7 @@ def _make(path: Path, runs: int) -> dict[str, Any]:
         fed_s = time.perf_counter()
     return {
         "events": events,
-        "generated and projected, events a second": round(events / (projected_s - began_s)),
+        "projected, events a second": round(events / (projected_s - began_s - log.generating_s)),
         "fed to the search, events a second": round(events / (fed_s - projected_s)),
         "database, bytes an event": round(_size(path) / events),
         "of these for the search": round((_size(path) - before_bytes) / events),

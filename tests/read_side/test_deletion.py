@@ -53,6 +53,7 @@ def test_no_query_finds_it(forgotten: Path) -> None:
         assert Pauses(database).list_pauses().items == []
         assert Calls(database).list_calls(kind="tool").items == []
         assert timeline.search(PERSON).items == []
+        assert "run.deleted" not in timeline.counts_by_type()
         assert sum(timeline.counts_by_type().values()) == sum(map(len, RUNS.values()))
         assert sum(day.started for day in Stats(database).activity()) == 3
         for ask in (runs.get_run, runs.nodes, runs.attempts, timeline.timeline):

@@ -8,7 +8,16 @@ import pytest
 from histories import dump, project, record
 
 from eventstore.errors import InvalidArgument
-from projections import Agents, Calls, Database, Runs, open_database
+from projections import (
+    AgentProjection,
+    Agents,
+    Calls,
+    Database,
+    RunProjection,
+    Runs,
+    TimelineProjection,
+    open_database,
+)
 from read_side.agent_runs import at, event, log
 
 
@@ -154,3 +163,13 @@ def test_workflow_versions_are_told_by_their_hash(database: Database) -> None:
 def test_rows_do_not_depend_on_batches(path: Path, tmp_path: Path, batch_events: int) -> None:
     project(tmp_path / "other.db", log(), batch_events=batch_events)
     assert dump(tmp_path / "other.db") == dump(path)
+
+
+def test_a_batch_that_comes_twice_changes_nothing(path: Path) -> None:
+    before = dump(path)
+    with open_database(path) as database, database.transaction() as tx:
+        for projection in (RunProjection(), TimelineProjection(), AgentProjection()):
+            for one in log():
+                projection.apply(tx, one)
+            projection.flush(tx)
+    assert dump(path) == before

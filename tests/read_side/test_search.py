@@ -117,6 +117,19 @@ def test_pages_of_a_search_go_on_while_the_search_is_fed(path: Path) -> None:
     assert back.items == first.items
 
 
+def test_pages_of_a_search_lead_on_and_back(searched: Database) -> None:
+    timeline = Timeline(searched)
+    whole = timeline.search("the").items
+    there = [timeline.search("the", limit=1)]
+    while cursor := there[-1].next_cursor:
+        there.append(timeline.search("the", limit=1, cursor=cursor))
+    back = [there[-1]]
+    while cursor := back[-1].previous_cursor:
+        back.append(timeline.search("the", limit=1, cursor=cursor))
+    assert [item for page in there for item in page.items] == whole
+    assert [page.items for page in reversed(back)] == [page.items for page in there]
+
+
 def test_a_database_that_may_be_written_is_fed_by_asking(path: Path) -> None:
     with open_database(path) as database:
         assert has_backlog(database)
