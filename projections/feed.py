@@ -19,7 +19,7 @@ from projections.registry import bind_store, register
 from projections.rows.deletions import erase_runs
 from projections.standing import FAILED, RUNNING, Standing, load_standings
 
-DEFAULT_BATCH_EVENTS = 2_000
+DEFAULT_BATCH_EVENTS = 8_000
 DEFAULT_BATCH_MS = 500
 WRITER_PATIENCE_MS = 120_000
 """How long a batch waits for another writer: a rebuild that is switching may take a while."""
