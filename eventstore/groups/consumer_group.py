@@ -11,41 +11,26 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from eventstore.checks import check_count
-from eventstore.clock import Clock, awake_or_asleep, system_clock
+from eventstore.clock import Clock, system_clock
 from eventstore.errors import InvalidArgument, RunStoreError, StoreUnavailable
 from eventstore.events import check_name
-from eventstore.groups.asking import Asking
-from eventstore.groups.attempts import Attempts
+from eventstore.groups import bounds
 from eventstore.groups.backoff import Backoff
-from eventstore.groups.exchanges import Exchanges
-from eventstore.groups.hand import Counts, Hand
-from eventstore.groups.hold import Membership
-from eventstore.groups.intake import Intake
+from eventstore.groups.bounds import Bounds
+from eventstore.groups.hand import Counts
 from eventstore.groups.joining import join
-from eventstore.groups.member import Bounds, Member
+from eventstore.groups.member import Member
 from eventstore.groups.parking.parked import Parked
 from eventstore.groups.parking.parked_run import ParkedRun
 from eventstore.groups.selection import Selection
-from eventstore.groups.setting_aside import SettingAside
 from eventstore.groups.start import Start, check_start
 from eventstore.groups.status.facts import PartitionLag
 from eventstore.groups.status.groups import Groups
-from eventstore.groups.tenure import Tenure
-from eventstore.groups.workers import Handler, Workers
-from eventstore.operations import Operations
+from eventstore.groups.stay import begin_stay
+from eventstore.groups.workers import Handler
 from eventstore.store import EventStore
 
 _log = logging.getLogger(__name__)
-DEFAULT_CONCURRENCY = 16
-DEFAULT_BATCH_EVENTS = 1_600
-DEFAULT_MAX_IN_HAND_EVENTS = 10_000
-DEFAULT_MAX_UNACKNOWLEDGED_EVENTS = 100_000
-DEFAULT_MAX_LANE_EVENTS = 1_000
-DEFAULT_LEASE_MS = 10_000
-DEFAULT_MAX_DELIVERIES = 5
-DEFAULT_DRAIN_MS = 10_000
-LEAST_LEASE_MS = 100
 
 
 class ConsumerGroup:
@@ -96,19 +81,19 @@ class ConsumerGroup:
         handler: Handler,
         *,
         start: Start = "beginning",
-        max_deliveries: int = DEFAULT_MAX_DELIVERIES,
+        max_deliveries: int = bounds.DEFAULT_MAX_DELIVERIES,
         backoff: Backoff | None = None,
         create: bool = False,
         types: str | Collection[str] | None = None,
         workflow_ids: str | Collection[str] | None = None,
         member: str | None = None,
-        concurrency: int = DEFAULT_CONCURRENCY,
-        batch_events: int = DEFAULT_BATCH_EVENTS,
-        max_in_hand_events: int = DEFAULT_MAX_IN_HAND_EVENTS,
-        max_unacknowledged_events: int = DEFAULT_MAX_UNACKNOWLEDGED_EVENTS,
-        max_lane_events: int = DEFAULT_MAX_LANE_EVENTS,
-        lease_ms: int = DEFAULT_LEASE_MS,
-        drain_ms: int = DEFAULT_DRAIN_MS,
+        concurrency: int = bounds.DEFAULT_CONCURRENCY,
+        batch_events: int = bounds.DEFAULT_BATCH_EVENTS,
+        max_in_hand_events: int = bounds.DEFAULT_MAX_IN_HAND_EVENTS,
+        max_unacknowledged_events: int = bounds.DEFAULT_MAX_UNACKNOWLEDGED_EVENTS,
+        max_lane_events: int = bounds.DEFAULT_MAX_LANE_EVENTS,
+        lease_ms: int = bounds.DEFAULT_LEASE_MS,
+        drain_ms: int = bounds.DEFAULT_DRAIN_MS,
         clock: Clock = system_clock,
     ) -> None:
         if not isinstance(store, EventStore):
@@ -117,14 +102,6 @@ class ConsumerGroup:
             raise InvalidArgument(f"a handler is a function of one event, not {handler!r}")
         if backoff is not None and not isinstance(backoff, Backoff):
             raise InvalidArgument(f"backoff must be a Backoff, not {backoff!r}")
-        check_count("concurrency", concurrency)
-        check_count("batch_events", batch_events)
-        check_count("max_in_hand_events", max_in_hand_events)
-        check_count("max_unacknowledged_events", max_unacknowledged_events)
-        check_count("max_lane_events", max_lane_events)
-        check_count("max_deliveries", max_deliveries)
-        check_count("lease_ms", lease_ms, least=LEAST_LEASE_MS)
-        check_count("drain_ms", drain_ms, least=0)
         self.name = check_name("group name", name)
         self.member = check_name("member name", _made_up_name() if member is None else member)
         self._store = store
@@ -132,12 +109,17 @@ class ConsumerGroup:
         self._start = check_start(start)
         self._create = create
         self._selection = Selection.of(types, workflow_ids)
-        self._concurrency = concurrency
-        self._bounds = Bounds(batch_events, max_in_hand_events, max_unacknowledged_events, lease_ms)
-        self._max_lane_events = max_lane_events
-        self._max_deliveries = max_deliveries
+        self._bounds = Bounds(
+            max_deliveries=max_deliveries,
+            concurrency=concurrency,
+            batch_events=batch_events,
+            max_in_hand_events=max_in_hand_events,
+            max_unacknowledged_events=max_unacknowledged_events,
+            max_lane_events=max_lane_events,
+            lease_ms=lease_ms,
+            drain_ms=drain_ms,
+        )
         self._clock = clock
-        self._drain_s = drain_ms / 1000
         self._backoff = backoff or Backoff()
         self._counts = Counts()
         self._stay: Member | None = None
@@ -233,7 +215,7 @@ class ConsumerGroup:
         if self._stay is not None:
             self._stay.wake()
         if self._bound is not None:
-            self._bound.reschedule(asyncio.get_running_loop().time() + self._drain_s)
+            self._bound.reschedule(asyncio.get_running_loop().time() + self._bounds.drain_ms / 1000)
 
     @asynccontextmanager
     async def _turn(self, *, stay: bool = False) -> AsyncIterator[None]:
@@ -248,7 +230,9 @@ class ConsumerGroup:
         except TimeoutError:
             if not bound.expired():
                 raise
-            _log.warning("%r: handlers were not done within %g s", self, self._drain_s)
+            _log.warning(
+                "%r: handlers were not done within %g s", self, self._bounds.drain_ms / 1000
+            )
         finally:
             self._bound = None
             if self._stopping or not stay:
@@ -289,25 +273,18 @@ class ConsumerGroup:
                     raise
                 _log.warning("%r: %s; trying again", self, error)
                 continue
-            self._stay = self._new_stay(operations)
+            self._stay = begin_stay(
+                self._store,
+                self.name,
+                self.member,
+                self._handler,
+                self._selection,
+                self._bounds,
+                self._backoff,
+                self._counts,
+                self._clock,
+            )
         return self._stay
-
-    def _new_stay(self, operations: Operations) -> Member:
-        store, bounds, changed = self._store, self._bounds, asyncio.Event()
-        who = Membership(operations.keys, self.name, self.member)
-        each = -(-bounds.batch_events // operations.keys.partitions)
-        hand = Hand(self._selection, self._counts, self._max_lane_events, awake_or_asleep)
-        intake = Intake(operations, who, hand, each)
-        known = intake.known
-        tenure = Tenure(operations, who, hand, bounds.lease_ms, known, awake_or_asleep)
-        asking = Asking(store)
-        aside = SettingAside(asking, hand)
-        attempts = Attempts(
-            asking, who, hand, aside, self._max_deliveries, self._backoff, self._clock
-        )
-        exchanges = Exchanges(store, intake, hand)
-        workers = Workers(who, hand, self._handler, self._concurrency, attempts, exchanges, changed)
-        return Member(store, who, bounds, hand, intake, exchanges, tenure, aside, workers, changed)
 
 
 def _made_up_name() -> str:

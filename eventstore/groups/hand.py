@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from eventstore.events import RecordedEvent
+from eventstore.events import Position, RecordedEvent
 from eventstore.groups.holding import Holding
 from eventstore.groups.lane import Lane
 from eventstore.groups.selection import Selection
@@ -58,6 +58,9 @@ class Hand:
         self.selection = selection
         self.counts = counts
         self.holdings: dict[int, Holding] = {}
+        self.known: dict[int, Position] = {}
+        """The furthest event that this member saw of each partition, whoever holds it now: a log
+        that ends before it has lost events."""
         self.ready: deque[Lane] = deque()
         """Lanes whose first event can be handled now, beside others."""
         self.ready_alone: deque[Lane] = deque()
@@ -94,6 +97,16 @@ class Hand:
                 self.in_memory += 1
             else:
                 self.add(holding, event)
+        self._note_reached(holding)
+
+    def pass_over(self, holding: Holding, position: Position) -> None:
+        """Note that everything up to a position, which nobody is handling, was taken before."""
+        holding.pass_over(position)
+        self._note_reached(holding)
+
+    def _note_reached(self, holding: Holding) -> None:
+        known = self.known.get(holding.partition, holding.reached)
+        self.known[holding.partition] = max(known, holding.reached)
 
     def add(self, holding: Holding, event: RecordedEvent) -> None:
         """Put an event into the lane of its run."""

@@ -8,13 +8,14 @@ claimed first. At the log's end the tails show what is missing behind the last o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from eventstore.commands import Command, log_start, tail
 from eventstore.errors import HistoryGap, LogRegressed, ServerRefused
 from eventstore.events import Position, RecordedEvent
 from eventstore.groups import leases
+from eventstore.groups.catching_up import CatchingUp
 from eventstore.groups.hand import Hand
 from eventstore.groups.hold import Membership
 from eventstore.groups.holding import Holding, Phase
@@ -37,8 +38,7 @@ class Intake:
         self.who = who
         self._hand = hand
         self._each = each
-        self.known: dict[int, Position] = {}
-        """The furthest event that this member saw of each partition, whoever holds it now."""
+        self._catching_up = CatchingUp(operations, hand, each)
 
     def take(self, *, fresh: bool, check_end: bool = False) -> Plan[int]:
         """Acknowledge what is through and take what comes next; give how many events came.
@@ -52,7 +52,9 @@ class Intake:
         except ServerRefused as error:
             if not str(getattr(error, "reply", "")).startswith("NOGROUP"):
                 raise
-            raise (yield from vanished(self._operations, self.who.group, self.known)) from error
+            raise (
+                yield from vanished(self._operations, self.who.group, self._hand.known)
+            ) from error
 
     def _take(self, *, fresh: bool, check_end: bool) -> Plan[int]:
         holdings = list(self._hand.holdings.values())
@@ -78,7 +80,7 @@ class Intake:
             if len(pages.get(end.partition, ())) < self._each:
                 count += yield from self._check_end(live[end.partition], end)
         if fresh and (behind := self._in_phase(Phase.ARCHIVE)):
-            count += yield from self._take_archived(behind)
+            count += yield from self._catching_up.take(behind)
         return count
 
     def _in_phase(self, phase: Phase) -> list[Holding]:
@@ -133,11 +135,10 @@ class Intake:
                     holding.suspects.add(n)
             elif one.deliveries > 1:
                 holding.deliveries[n] = (one.deliveries, False)
-        self._put(holding, [one.event for one in claimed])
+        self._hand.put(holding, [one.event for one in claimed])
         self._hand.counts.recovered += len(claimed)
         if len(claimed) < self._each:
-            holding.pass_over(holding.delivered)
-            self._note_reached(holding)
+            self._hand.pass_over(holding, holding.delivered)
             holding.phase = Phase.LIVE
         return max(1, len(claimed))
 
@@ -154,7 +155,7 @@ class Intake:
             count = yield from self._fill_hole(holding, page[0].position)
         if holding.is_lost or not page:
             return count
-        self._put(holding, page)
+        self._hand.put(holding, page)
         return count + len(page)
 
     def _seen_again(self, holding: Holding, page: list[RecordedEvent]) -> Plan[list[RecordedEvent]]:
@@ -187,7 +188,7 @@ class Intake:
             if events[0].position.n != holding.reached.n + 1:
                 break
             self._check_unbroken(holding, events)
-            self._put(holding, events)
+            self._hand.put(holding, events)
             self._hand.counts.recovered += len(events)
             count += len(events)
             if before is not None and holding.reached.n + 1 == before.n:
@@ -233,78 +234,6 @@ class Intake:
             raise HistoryGap(
                 str(holding.hold), f"{last.n - first.n + 1} entries up to {last}", len(page)
             )
-
-    # What left the log
-
-    def _take_archived(self, holdings: Sequence[Holding]) -> Plan[int]:
-        """Read what comes next from archive and log together; go live where the log has it."""
-        count = 0
-        starts = yield [log_start(self._keys, holding.partition) for holding in holdings]
-        behind: dict[int, Holding] = {}
-        for holding, begins in zip(holdings, starts, strict=True):
-            if begins is not None and begins.n <= holding.reached.n + 1:
-                count += yield from self._go_live(holding)
-            else:
-                behind[holding.partition] = holding
-        if not behind:
-            return count
-        reached = {partition: holding.reached for partition, holding in behind.items()}
-        pages = yield from self._operations.log_pages(reached, self._each)
-        found = {partition: page for partition, page in pages.items() if page}
-        for partition in behind.keys() - found.keys():
-            count += yield from self._go_live(behind[partition])
-        return count + (yield from self._look_ahead(behind, found))
-
-    def _look_ahead(self, behind: Mapping[int, Holding], pages: leases.Pages) -> Plan[int]:
-        """Take pages of the archive, once it is noted how far they go."""
-        if not pages:
-            return 0
-        noted = yield [
-            leases.look_ahead(behind[partition].hold, page[-1].position)
-            for partition, page in pages.items()
-        ]
-        count = 0
-        for (partition, page), counted in zip(pages.items(), noted, strict=True):
-            holding = behind[partition]
-            if counted is None:
-                self._hand.drop(holding)
-                continue
-            self._suspect(holding, page, counted)
-            self._put(holding, page)
-            count += len(page)
-        return count
-
-    @staticmethod
-    def _suspect(
-        holding: Holding, page: Sequence[RecordedEvent], counted: Mapping[str, int]
-    ) -> None:
-        """Have events handled alone that a member, which died since, had in hand."""
-        if not holding.predecessor_died:
-            return
-        for event in page:
-            if event.position <= holding.ahead:
-                deliveries = counted.get(event.position.entry_id, 1)
-                holding.deliveries[event.position.n] = (deliveries, False)
-                holding.suspects.add(event.position.n)
-
-    def _go_live(self, holding: Holding) -> Plan[int]:
-        if holding.outstanding or holding.has_news:
-            return 0  # first everything from the archive is through
-        (outcome,) = yield [leases.go_live(holding.hold, holding.reached)]
-        if outcome == leases.GONE:
-            self._hand.drop(holding)
-        elif outcome == leases.LIVE:
-            holding.phase = Phase.LIVE
-            return 1
-        return 0
-
-    def _put(self, holding: Holding, events: Sequence[RecordedEvent]) -> None:
-        self._hand.put(holding, events)
-        self._note_reached(holding)
-
-    def _note_reached(self, holding: Holding) -> None:
-        known = self.known.get(holding.partition, holding.reached)
-        self.known[holding.partition] = max(known, holding.reached)
 
     @property
     def can_wait(self) -> bool:

@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eventstore.clock import monotonic
 from eventstore.errors import RunStoreError, ServerRefused, StoreUnavailable
 from eventstore.groups import leases
+from eventstore.groups.bounds import Bounds
 from eventstore.groups.exchanges import Exchanges
 from eventstore.groups.hand import Hand
 from eventstore.groups.hold import Membership
@@ -30,16 +30,6 @@ _BEATS_A_LEASE = 3
 _HUNGRY_BEATS_A_LEASE = 12
 _LEAVE_TIMEOUT_S = 2.0
 _REDRIVES_A_BEAT = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much a member takes, and how long it holds it."""
-
-    batch_events: int
-    max_in_hand_events: int
-    max_unacknowledged_events: int
-    lease_ms: int
 
 
 class Member:

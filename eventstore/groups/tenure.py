@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 
 from eventstore.commands import Command, log_start, server_time
 from eventstore.errors import LogRegressed
-from eventstore.events import Position
 from eventstore.groups import leases
 from eventstore.groups.hand import Hand
 from eventstore.groups.hold import Membership
@@ -24,11 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Tenure:
-    """The heartbeat of one member: it reports as alive, prolongs its leases and shares fairly.
-
-    ``known`` holds the furthest event that this member saw of each partition: a log that ends
-    before it has lost events.
-    """
+    """The heartbeat of one member: it reports as alive, prolongs its leases and shares fairly."""
 
     def __init__(
         self,
@@ -36,7 +31,6 @@ class Tenure:
         who: Membership,
         hand: Hand,
         lease_ms: int,
-        known: dict[int, Position],
         now_s: Callable[[], float],
     ) -> None:
         self._operations = operations
@@ -44,7 +38,6 @@ class Tenure:
         self._who = who
         self._hand = hand
         self._lease_ms = lease_ms
-        self._known = known
         self._now_s = now_s
         self._others: dict[int, Lease] = {}
         self._alive_others: set[int] = set()
@@ -129,8 +122,8 @@ class Tenure:
         (grant,) = yield [leases.acquire(self._who, partition, self._lease_ms)]
         if not isinstance(grant, Grant):
             if grant:
-                known = self._known
-                raise (yield from vanished(self._operations, self._who.group, known))
+                seen = self._hand.known
+                raise (yield from vanished(self._operations, self._who.group, seen))
             return 0
         yield from self._check(grant)
         parked = yield from parked_runs(self._keys, self._who.group, partition)
@@ -144,7 +137,7 @@ class Tenure:
         served = max(grant.done, grant.delivered)
         if grant.tail < served:
             raise LogRegressed(where, served, grant.tail)
-        known = self._known.get(partition)
+        known = self._hand.known.get(partition)
         if known is None or not known.n:
             return
         is_there, begins = yield [

@@ -16,7 +16,8 @@ from eventstore.clock import Clock
 from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.events import RecordedEvent, check_name
 from eventstore.groups.backoff import Backoff
-from eventstore.groups.consumer_group import DEFAULT_CONCURRENCY, ConsumerGroup
+from eventstore.groups.bounds import DEFAULT_CONCURRENCY
+from eventstore.groups.consumer_group import ConsumerGroup
 from eventstore.groups.delivery import Delivery
 from eventstore.groups.hand import Counts
 from eventstore.groups.selection import Selection
