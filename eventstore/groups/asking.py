@@ -39,8 +39,14 @@ class Asking:
             try:
                 return await call()
             except (ServerRefused, StoreUnavailable) as error:
-                if str(getattr(error, "reply", "")).startswith("NOGROUP"):
+                if not will_pass(error):
                     raise
                 _log.warning("%s: %s; trying again", holding.hold, error)
                 await asyncio.sleep(_PAUSE_S)
         return None
+
+
+def will_pass(error: ServerRefused | StoreUnavailable) -> bool:
+    """Say whether to ask again: the server is away, or has no memory or disk to write with."""
+    reply = str(getattr(error, "reply", ""))
+    return isinstance(error, StoreUnavailable) or "OOM" in reply or "MISCONF" in reply

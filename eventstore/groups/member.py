@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from eventstore.clock import monotonic
 from eventstore.errors import RunStoreError, ServerRefused, StoreUnavailable
 from eventstore.groups import leases
+from eventstore.groups.asking import will_pass
 from eventstore.groups.bounds import Bounds
 from eventstore.groups.exchanges import Exchanges
 from eventstore.groups.hand import Hand
@@ -198,7 +199,9 @@ class Member:
         try:
             taken = await self._store.perform(self._tenure.beat())
             await self._look_for_redrives()
-        except ServerRefused as error:  # no memory for a heartbeat; reading needs none
+        except ServerRefused as error:
+            if not will_pass(error):
+                raise
             _log.warning("%s cannot report as alive: %s", self._who, error)
             taken = 0
         beats = _HUNGRY_BEATS_A_LEASE if self._tenure.is_hungry else _BEATS_A_LEASE
