@@ -15,6 +15,7 @@ from eventstore.events import ANY, DELETED, ENDS, ExpectedVersion, NewEvent, Pos
 from eventstore.events.identifiers import check_name, check_run_id, new_id
 from eventstore.settings import Settings
 from eventstore.timers import TimerChange, changes_of
+from eventstore.watches import watch_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def prepare(append: Append, settings: Settings) -> PreparedAppend:
     key = append.idempotency_key
     workflows = [event.workflow_id for event in events]
     timers = changes_of(run_id, events) if append.timers is None else append.timers
+    watches = watch_changes(run_id, events)
     fields: list[str | bytes] = [
         "" if key is None else check_name("idempotency_key", key),
         "" if key is None else _digest(events),
@@ -90,10 +92,12 @@ def prepare(append: Append, settings: Settings) -> PreparedAppend:
         "1" if None in workflows else "0",
         ends,
         "1" if ends == "deleted" and len(events) == 1 else "0",
-        str(len(timers)),
+        str(len(timers) + len(watches)),
     ]
     for change in timers:
         fields += (change.operation, change.timer.member, str(change.value_ms))
+    for watch in watches:
+        fields += (watch.operation, watch.holder, "\n".join(watch.members))
     fields.append(str(len(events)))
     prefix = append_prefix(run_id.encode(), append_id.encode())
     for event in encoded:

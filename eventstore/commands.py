@@ -24,7 +24,7 @@ from eventstore.errors import (
 )
 from eventstore.events import Position, RecordedEvent
 from eventstore.keys import LAYOUT_VERSION, Keys
-from eventstore.timers import DueTimer, Timer
+from eventstore.timers import WATCHED, DueTimer, Timer
 
 _log = logging.getLogger("runstore.store")
 T = TypeVar("T")
@@ -94,6 +94,7 @@ def append_batch(
     The flag beside each append says that an earlier attempt may have written it.
     """
     names = [keys.log(partition), keys.tail(partition), keys.due(partition)]
+    names += (keys.watches(partition), keys.stalls(partition))
     arguments: list[Any] = [len(batch)]
     tag = keys.tag(partition)
     for append, may_be_written in batch:
@@ -229,16 +230,14 @@ def _last_entry(keys: Keys, partition: int, up_to: str) -> Command[Position | No
     )
 
 
-def due_times(keys: Keys, partition: int, now_ms: int, limit: int) -> Command[list[int]]:
-    """Read when the first timers of a partition that are due were due, in ms since 1970."""
-    words = ("ZRANGEBYSCORE", keys.due(partition), "-inf", now_ms, "WITHSCORES", "LIMIT", 0, limit)
+def due_times(index: str, now_ms: int, limit: int) -> Command[list[int]]:
+    """Read when the first timers of an index that are due were due, in ms since 1970."""
+    words = ("ZRANGEBYSCORE", index, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, limit)
     return Command(words, lambda reply: [int(float(score)) for score in reply[1::2]])
 
 
-def lease_due(
-    keys: Keys, partition: int, now_ms: int | None, limit: int, lease_ms: int
-) -> Command[list[DueTimer]]:
-    """Take due timers of a partition under a lease."""
+def lease_due(index: str, now_ms: int | None, limit: int, lease_ms: int) -> Command[list[DueTimer]]:
+    """Take due timers of an index under a lease."""
 
     def decode(reply: list[list[bytes]]) -> list[DueTimer]:
         timers = []
@@ -250,14 +249,20 @@ def lease_due(
         return timers
 
     arguments = ["" if now_ms is None else now_ms, limit, lease_ms]
-    return _scripted("due", [keys.due(partition)], arguments, decode)
+    return _scripted("due", [index], arguments, decode)
 
 
-def settle_timer(keys: Keys, due: DueTimer) -> Command[bool]:
-    """Take a leased timer off the due index, if the lease still holds."""
+def settle_timer(keys: Keys, due: DueTimer, *, is_taken: bool = False) -> Command[bool]:
+    """Take a leased timer off its index, if the lease still holds.
+
+    ``is_taken`` says that a worker took the run: a run that may stall is watched from now on.
+    """
     run_id = due.timer.run_id
-    names = [keys.due(keys.partition_of(run_id)), keys.head(run_id)]
-    return _scripted("settle", names, [due.timer.member, due.lease_until_ms], bool)
+    partition = keys.partition_of(run_id)
+    index = keys.stalls(partition) if due.timer.kind in WATCHED else keys.due(partition)
+    names = [index, keys.head(run_id), keys.stalls(partition)]
+    arguments = [due.timer.member, due.lease_until_ms, "1" if is_taken else "0"]
+    return _scripted("settle", names, arguments, bool)
 
 
 def server_time() -> Command[int]:

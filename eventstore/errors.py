@@ -3,6 +3,7 @@
 RunStoreError
 ├── InvalidArgument        (ValueError)  a call was made with something it cannot take
 │   ├── InvalidEvent                     an event that may not be stored
+│   │   └── StateTooLarge                a state that is too large for one event
 │   └── InvalidRunId                     a run id that may not be used
 ├── WrongExpectedVersion                 the run is not where the caller believed
 ├── IdempotencyConflict                  the key was used before, with other content
@@ -10,6 +11,10 @@ RunStoreError
 ├── RunNotFound            (LookupError) no such run
 ├── PauseNotFound          (LookupError) the run has no such pause
 ├── AlreadyResumed                       another resume, decision or expiry won
+├── PauseExpired                         the time in which it could be done is over
+├── WrongToken                           a resume token that was not made here, or was changed
+├── AnswerRejected                       an answer that does not fit what the pause asks for
+├── SignalBufferFull                     the run keeps as many signals as it may
 ├── DefinitionChanged                    the workflow is not the one that was paused
 ├── UnknownGroup           (LookupError) no such consumer group
 ├── HistoryGap                           events that must exist are missing
@@ -28,6 +33,7 @@ RunStoreError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 
@@ -61,6 +67,30 @@ class InvalidEvent(InvalidArgument):
 
     def __init__(self, reason: str, **data: Any) -> None:
         super().__init__(f"invalid event: {reason}", reason=reason, **data)
+
+
+class StateTooLarge(InvalidEvent):
+    """A state is too large for one event; ``key`` is its largest part. Nothing was written."""
+
+    run_id: str
+    key: str
+    key_bytes: int
+    size_bytes: int
+    limit_bytes: int
+
+    def __init__(
+        self, run_id: str, key: str, key_bytes: int, size_bytes: int, limit_bytes: int
+    ) -> None:
+        super().__init__(
+            f"the state of run {_short(run_id)} makes an event of {size_bytes} bytes, over "
+            f"{limit_bytes}; its key {_short(key)} alone takes {key_bytes}: store that elsewhere "
+            "and keep a reference",
+            run_id=run_id,
+            key=key,
+            key_bytes=key_bytes,
+            size_bytes=size_bytes,
+            limit_bytes=limit_bytes,
+        )
 
 
 class InvalidRunId(InvalidArgument):
@@ -169,6 +199,69 @@ class AlreadyResumed(RunStoreError):
         )
 
 
+class PauseExpired(RunStoreError):
+    """It came too late: the window of the pause, or the time of the token, ended at that time."""
+
+    run_id: str
+    pause_id: str
+    expired_at: datetime | None
+
+    def __init__(self, run_id: str, pause_id: str, expired_at: datetime | None = None) -> None:
+        when = f" at {expired_at:%Y-%m-%d %H:%M:%S} UTC" if expired_at else ""
+        super().__init__(
+            f"the time for pause {_short(pause_id)} of run {_short(run_id)} ended{when}; "
+            "if it is still open, resume it",
+            run_id=run_id,
+            pause_id=pause_id,
+            expired_at=expired_at,
+        )
+
+
+class WrongToken(RunStoreError):
+    """This is no resume token of this store: cut, changed, or signed with another key."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this is no resume token of this store: it was cut or changed on its way, or signed "
+            "with another key; use the link as it was sent, or ask for a new one"
+        )
+
+
+class AnswerRejected(RunStoreError):
+    """The answer does not fit the pause's ``decision_schema``. The pause stays open.
+
+    ``problems`` says where and why, the first few of them.
+    """
+
+    run_id: str
+    pause_id: str
+    problems: tuple[str, ...]
+
+    def __init__(self, run_id: str, pause_id: str, problems: Sequence[str]) -> None:
+        super().__init__(
+            f"the answer to pause {_short(pause_id)} of run {_short(run_id)} does not fit: "
+            f"{'; '.join(problems)}; the pause is still open",
+            run_id=run_id,
+            pause_id=pause_id,
+            problems=tuple(problems),
+        )
+
+
+class SignalBufferFull(RunStoreError):
+    """The run keeps ``limit`` signals that nothing consumed yet. Nothing was written."""
+
+    run_id: str
+    limit: int
+
+    def __init__(self, run_id: str, limit: int) -> None:
+        super().__init__(
+            f"run {_short(run_id)} keeps {limit} signals that nothing consumed yet; let it "
+            "consume some, drop by a rule (when_full), or raise max_buffered_signals",
+            run_id=run_id,
+            limit=limit,
+        )
+
+
 class DefinitionChanged(RunStoreError):
     """The workflow's definition is not the one that the run was paused under."""
 
@@ -255,6 +348,8 @@ class OutcomeUnknown(RunStoreError):
     run_id: str
     append_id: str
     begins: int | None
+    attempt_id: str | None = None
+    """Of a resume or a decision: call it again with this, and it knows whether it had won."""
 
     def __init__(
         self, run_id: str, append_id: str, timeout_ms: int, *, begins: int | None = None

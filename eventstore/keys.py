@@ -46,6 +46,18 @@ class Keys:
         """Name the sorted set: timers by the millisecond they are due."""
         return f"{self.tag(partition)}:due"
 
+    def watches(self, partition: int) -> str:
+        """Name the sorted set: runs that watch for signals, by type and by a value asked for."""
+        return f"{self.tag(partition)}:watch"
+
+    def receipt(self, name: str) -> str:
+        """Name the string: that a signal of this name reached all who watched for it."""
+        return f"{self.tag(self.partition_of(name))}:receipt:{name}"
+
+    def stalls(self, partition: int) -> str:
+        """Name the sorted set: deadlines for signs of life of running runs."""
+        return f"{self.tag(partition)}:stalls"
+
     def run(self, run_id: str) -> str:
         """Name the stream: a hot run's own history."""
         return self.run_in(self.tag(self.partition_of(run_id)), run_id)

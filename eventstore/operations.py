@@ -152,27 +152,36 @@ class Operations:
         check_name("name", name)
         return single(report_reader(self.keys, name, positions))
 
-    def due(self, now_ms: int | None, limit: int, lease_ms: int) -> Plan[list[DueTimer]]:
-        """Take up to ``limit`` due timers under a lease: of all partitions, those due first."""
+    def due(
+        self, now_ms: int | None, limit: int, lease_ms: int, *, stalls: bool = False
+    ) -> Plan[list[DueTimer]]:
+        """Take up to ``limit`` due timers under a lease: of all partitions, those due first.
+
+        ``stalls`` asks for the deadlines of running runs instead of all others.
+        """
         check_count("limit", limit)
         check_count("lease_ms", lease_ms)
         partitions = range(self.keys.partitions)
         as_of = now_ms
         if as_of is None:
             (as_of,) = yield [commands.server_time()]
-        pages = yield [commands.due_times(self.keys, p, as_of, limit) for p in partitions]
+        index = self.keys.stalls if stalls else self.keys.due
+        pages = yield [commands.due_times(index(p), as_of, limit) for p in partitions]
         first = sorted((ms, p) for p, page in zip(partitions, pages, strict=True) for ms in page)
         shares = Counter(partition for _, partition in first[:limit])
         leases = [
-            commands.lease_due(self.keys, partition, now_ms, share, lease_ms)
+            commands.lease_due(index(partition), now_ms, share, lease_ms)
             for partition, share in shares.items()
         ]
         taken = (yield leases) if leases else []
         return sorted((timer for page in taken for timer in page), key=lambda due: due.due_ms)
 
-    def settle(self, due: DueTimer) -> Plan[bool]:
-        """Take a leased timer off the index; False if somebody else holds it by now."""
-        (settled,) = yield [commands.settle_timer(self.keys, due)]
+    def settle(self, due: DueTimer, *, is_taken: bool = False) -> Plan[bool]:
+        """Take a leased timer off its index; False if somebody else holds it by now.
+
+        ``is_taken`` says that a worker took the run: one that may stall is watched from now on.
+        """
+        (settled,) = yield [commands.settle_timer(self.keys, due, is_taken=is_taken)]
         return bool(settled)
 
     def run_after(self, run_id: str, version: int) -> Plan[list[RecordedEvent]]:

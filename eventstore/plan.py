@@ -36,8 +36,15 @@ class Recall:
     read: Callable[[Archive], Any]
 
 
-Step = Sequence[Command[Any]] | Append | Wait | Recall
-"""Commands to send together (gives their results), an append, a blocking command, or a recall."""
+@dataclass(frozen=True, slots=True)
+class Appends:
+    """Appends to send together. It gives the result or the error of each."""
+
+    appends: Sequence[Append]
+
+
+Step = Sequence[Command[Any]] | Append | Appends | Wait | Recall
+"""Commands to send together (gives their results), appends, a blocking command, or a recall."""
 
 Plan = Generator[Step, Any, T]
 

@@ -15,12 +15,27 @@ from eventstore.events.new_event import NewEvent
 
 WINDOW = "window"
 """The end of a pause window; the reference is the pause id."""
+WAIT = "wait"
+"""The end of the time that a pause waits; the reference is the pause id."""
 HANDOVER = "handover"
 """A run was restored and waits for a worker to take it; the reference is the pause id."""
+
+STALL = "stall"
+"""The deadline by which a running run must show a sign of life."""
+RECOVERY = "recovery"
+"""A run was recovered and waits for a worker to take it."""
+WATCHED = frozenset({STALL, RECOVERY})
+"""The kinds that reconcilers deal with. They have an index of their own: every event of such a
+run moves its deadline."""
 
 AFTER = "after"
 AT = "at"
 CLEAR = "clear"
+SILENT = "silent"
+HELD = "held"
+
+_BEGINNINGS = ("run.created", "run.started")
+_WINDOWS = ("run.paused", "run.window_extended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,9 @@ class TimerChange:
     """What an append does to a timer.
 
     ``AFTER``: due ``value_ms`` after the append is recorded; ``AT``: due at ``value_ms`` since
-    1970; ``CLEAR``: no longer due.
+    1970; ``CLEAR``: no longer due. ``SILENT``: due ``value_ms`` after this append and, from now
+    on, after every other one of the run; 0 ends that. ``HELD``: the append is refused, as one
+    with the wrong version, unless the timer is due at ``value_ms``: nobody moved it.
     """
 
     operation: str
@@ -70,26 +87,43 @@ class TimerChange:
 def changes_of(run_id: str, events: Sequence[NewEvent]) -> list[TimerChange]:
     """Give the timer changes that these events of a run cause.
 
-    A pause sets the end of its window; whatever ends the pause clears it. The end of a run
-    clears all of its timers, in the script.
+    A pause sets the end of its window and of its waiting; whatever ends the pause clears them.
+    A run that pauses does not stall. The end of a run clears all of its timers, in the script.
     """
     changes: dict[Timer, TimerChange] = {}
+    rests = False
+    stall = Timer(STALL, run_id, "")
     for event in events:
+        if event.type in _BEGINNINGS:
+            options = event.data.get("options") or {}
+            if "stall_after_ms" in options:
+                changes[stall] = TimerChange(SILENT, stall, options["stall_after_ms"] or 0)
         if not event.type.startswith("run.") or "pause_id" not in event.data:
             continue
+        rests = event.type == "run.paused" or (rests and event.type != "run.resumed")
         window = Timer(WINDOW, run_id, event.data["pause_id"])
-        if event.type == "run.paused" and event.data["window_ms"] is not None:
-            changes[window] = _window_end(window, event)
-        elif event.type in ("run.paused", "run.resumed", "run.window_expired"):
+        if event.type in _WINDOWS and event.data["window_ms"] is not None:
+            changes[window] = _end_after(window, event, event.data["window_ms"])
+        elif event.type in (*_WINDOWS, "run.resumed", "run.window_expired"):
             changes[window] = TimerChange(CLEAR, window)
-    return list(changes.values())
+        if event.type in ("run.paused", "run.resumed"):
+            wait = Timer(WAIT, run_id, window.ref)
+            waits_ms = event.data.get("wait_timeout_ms") if event.type == "run.paused" else None
+            changes[wait] = _end_after(wait, event, waits_ms)
+    return [*changes.values(), *([not_stalling(run_id)] if rests else [])]
 
 
-def _window_end(timer: Timer, event: NewEvent) -> TimerChange:
-    window_ms = event.data["window_ms"]
+def not_stalling(run_id: str) -> TimerChange:
+    """Give the change by which a run's append leaves it without a stall deadline."""
+    return TimerChange(CLEAR, Timer(STALL, run_id, ""))
+
+
+def _end_after(timer: Timer, event: NewEvent, length_ms: int | None) -> TimerChange:
+    if length_ms is None:
+        return TimerChange(CLEAR, timer)
     if event.occurred_at is None:
-        return TimerChange(AFTER, timer, window_ms)
-    return TimerChange(AT, timer, to_ms(event.occurred_at) + window_ms)
+        return TimerChange(AFTER, timer, length_ms)
+    return TimerChange(AT, timer, to_ms(event.occurred_at) + length_ms)
 
 
 def _escape(run_id: str) -> str:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from eventstore.events.conditions import MAX_CONDITIONS, Condition, without_controls
 from eventstore.events.identifiers import MAX_NAME_BYTES
 
 MAX_WINDOW_MS = 100 * 366 * 24 * 3_600_000
 """A pause window is at most a century."""
 
 MAX_ATTEMPT = 2**31 - 1
+MAX_WAITED_FOR = 100
+"""A pause waits for at most so many signals."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_BYTES)]
+SignalType = Annotated[Name, AfterValidator(without_controls)]
 Milliseconds = Annotated[int, Field(ge=0, le=MAX_WINDOW_MS)]
 OnExpiry = Literal["restore", "park", "fail", "abort"]
-ResumeCause = Literal["manual", "signal", "decision", "window_expired", "timeout"]
+ResumeCause = Literal["manual", "signal", "decision", "window_expired", "timeout", "cancelled"]
 JsonObject = dict[str, Any]
 
 
@@ -38,19 +42,24 @@ class ErrorInfo(Payload):
     stack: str | None = None
 
 
-class Condition(Payload):
-    """One condition on a signal's payload: a dotted field, an operator, a value."""
-
-    field: str
-    op: Literal["==", "!=", ">", ">=", "<", "<=", "exists"]
-    value: Any = None
-
-
 class WaitFor(Payload):
-    """A signal type that a pause waits for; all conditions must hold."""
+    """A signal type that a pause waits for; all conditions must hold.
 
-    type: Name
-    conditions: list[Condition] = []
+    ``into`` names the key of the state that the signal's payload is put under.
+    """
+
+    type: SignalType
+    conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = []
+    into: Name | None = None
+
+
+class RunOptions(Payload):
+    """What a run asks of the store.
+
+    A run with ``stall_after_ms`` is recovered when it is silent for so long; 0 or None: never.
+    """
+
+    stall_after_ms: Milliseconds | None = None
 
 
 class RunCreated(Payload):
@@ -65,13 +74,14 @@ class RunCreated(Payload):
     parent_version: Annotated[int, Field(ge=1)] | None = None
     labels: dict[str, Any] | None = None
     definition_hash: str | None = None
-    options: JsonObject | None = None
+    options: RunOptions | None = None
 
 
 class RunStarted(Payload):
     """``run.started``: a worker took the run."""
 
     worker: str | None = None
+    options: RunOptions | None = None
 
 
 class RunCompleted(Payload):
@@ -118,7 +128,7 @@ class RunPaused(Payload):
     state: JsonObject
     window_ms: Milliseconds | None
     on_expiry: OnExpiry
-    wait_for: list[WaitFor] | None = None
+    wait_for: Annotated[list[WaitFor], Field(max_length=MAX_WAITED_FOR)] | None = None
     wait_mode: Literal["any", "all"] | None = None
     wait_timeout_ms: Milliseconds | None = None
     decision_schema: JsonObject | None = None
@@ -130,12 +140,26 @@ class RunWindowExpired(Payload):
     pause_id: Name
 
 
+class RunWindowExtended(Payload):
+    """``run.window_extended``: the pause window now ends so long after this event; None never."""
+
+    pause_id: Name
+    window_ms: Milliseconds | None
+    actor: str | None = None
+
+
 class RunRestored(Payload):
-    """``run.restored``: the context was rebuilt from the checkpoint at that version."""
+    """``run.restored``: the context was rebuilt from the checkpoint at that version.
+
+    Where the workflow had changed meanwhile, it holds what a migration made of the checkpoint:
+    ``state``, ``resume_at``, and the definition they are for.
+    """
 
     pause_id: Name
     checkpoint_version: Annotated[int, Field(ge=1)]
     worker: str | None = None
+    definition_hash: str | None = None
+    state: JsonObject | None = None
 
 
 class RunResumed(Payload):
@@ -149,9 +173,10 @@ class RunResumed(Payload):
 
 
 class RunPatched(Payload):
-    """``run.patched``: a change of the running run's state."""
+    """``run.patched``: a change of the running run's state, by the signals that it consumed."""
 
     patch: JsonObject
+    consumed: list[str] | None = None
 
 
 class SignalReceived(Payload):
@@ -160,6 +185,29 @@ class SignalReceived(Payload):
     type: Name
     payload: Any = None
     source_id: str | None = None
+
+
+class SignalDropped(Payload):
+    """``signal.dropped``: the buffer was full. Names what was dropped, or what was not taken."""
+
+    rule: Literal["oldest", "newest"]
+    event_id: str | None = None
+    type: Name
+    source_id: str | None = None
+
+
+class SignalWatched(Payload):
+    """``signal.watched``: from now on the run takes signals of this type, whoever they are for."""
+
+    watch_id: Name
+    type: SignalType
+    conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = []
+
+
+class SignalUnwatched(Payload):
+    """``signal.unwatched``: the run takes no more signals by that watch."""
+
+    watch_id: Name
 
 
 class NodeEvent(Payload):
@@ -242,10 +290,14 @@ PAYLOADS: dict[str, type[Payload]] = {
     "run.recovered": RunRecovered,
     "run.paused": RunPaused,
     "run.window_expired": RunWindowExpired,
+    "run.window_extended": RunWindowExtended,
     "run.restored": RunRestored,
     "run.resumed": RunResumed,
     "run.patched": RunPatched,
     "signal.received": SignalReceived,
+    "signal.dropped": SignalDropped,
+    "signal.watched": SignalWatched,
+    "signal.unwatched": SignalUnwatched,
     "node.queued": NodeEvent,
     "node.started": NodeEvent,
     "node.completed": NodeCompleted,

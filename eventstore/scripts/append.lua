@@ -1,7 +1,8 @@
 -- Append events to runs of one partition. Each append is atomic on its own and has its own
 -- result. Every check of an append comes before its first write: Lua has no rollback.
 --
--- KEYS  1 log (stream)  2 tail (string)  3 due (sorted set)
+-- KEYS  1 log (stream)  2 tail (string)  3 due (sorted set)  4 watch (sorted set; scores 0)
+--       5 stalls (sorted set)
 --       then for each append: run (stream), head (hash)
 -- ARGV  1 number of appends, then for each append:
 --         run id
@@ -15,7 +16,9 @@
 --         '1' if some event carries no workflow id of its own, else '0'
 --         what the events do to the run: '' nothing, 'closed' end it, 'deleted' delete it
 --         '1' if a deletion is all that is appended, which may follow an end, else '0'
---         number of timer changes, then for each: 'after' | 'at' | 'clear', member, ms
+--         number of changes of timers and watches, then for each:
+--           'after' | 'at' | 'clear' | 'silent' | 'held', member of due or stalls, ms
+--           'watch', holder, members of watch, one a line | 'unwatch', holder, ''
 --         number of events, then for each: JSON bytes, CRC-32 over run id, '\n', append id
 --         and these bytes, in hexadecimal
 -- REPLY for each append one of
@@ -30,12 +33,14 @@
 --          run    id <version>-0  e JSON, c checksum, p <ms>-<n>, a append id [, w]
 --          w is the run's workflow id, where the event itself carries none; c covers all
 -- Head:    v version, s 'open' | 'closed' | 'deleted', w workflow id,
---          i:<idempotency key> '<first> <last> <ms>-<n> <digest>', t:<timer> due ms
+--          i:<idempotency key> '<first> <last> <ms>-<n> <digest>', t:<timer> due ms,
+--          w:<holder> its members of watch,
+--          x '<ms> <member>' for a run whose every event moves its stall deadline
 --
 -- ms is server time, never going back; n counts the log's entries without a gap.
 -- Versions and n stay below 10^14, which `..` writes exactly; larger sums are written with %.0f.
 
-local log, tail_key, due = KEYS[1], KEYS[2], KEYS[3]
+local log, tail_key, due, watches, stalls = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 local function text(number) return string.format('%.0f', number) end
 
@@ -156,32 +161,87 @@ local function write(append, number, n, json, crc, workflow, workflow_sum)
   end
 end
 
-local function change_timers(append, fields)
-  for _, change in ipairs(append.timers) do
-    local operation, member, at = change[1], change[2], tonumber(change[3])
-    if operation == 'clear' then
-      redis.call('ZREM', due, member)
-      redis.call('HDEL', append.head, 't:' .. member)
-    elseif append.ends == '' then
-      if operation == 'after' then at = at + tonumber(ms) end
-      redis.call('ZADD', due, text(at), member)
-      fields[#fields + 1] = 't:' .. member
-      fields[#fields + 1] = text(at)
+local function clear_watch(append, field)
+  local members = redis.call('HGET', append.head, field)
+  if not members then return end
+  for member in string.gmatch(members, '[^\n]+') do redis.call('ZREM', watches, member) end
+  redis.call('HDEL', append.head, field)
+end
+
+local function set_watch(append, field, members, fields)
+  clear_watch(append, field)
+  if members == '' or append.ends ~= '' then return end
+  for member in string.gmatch(members, '[^\n]+') do redis.call('ZADD', watches, 0, member) end
+  fields[#fields + 1] = field
+  fields[#fields + 1] = members
+end
+
+-- Stalls and recoveries are looked for by others than all else that is due.
+local function index_of(member)
+  local kind = string.match(member, '^%a*')
+  return (kind == 'stall' or kind == 'recovery') and stalls or due
+end
+
+-- Whether every timer that must still be where the caller saw it is there.
+local function as_held(changes)
+  for _, change in ipairs(changes) do
+    if change[1] == 'held' then
+      local score = redis.call('ZSCORE', index_of(change[2]), change[2])
+      if not score or text(tonumber(score)) ~= change[3] then return false end
     end
+  end
+  return true
+end
+
+local function set_timer(member, at, fields)
+  redis.call('ZADD', index_of(member), text(at), member)
+  fields[#fields + 1] = 't:' .. member
+  fields[#fields + 1] = text(at)
+end
+
+local function clear_timer(append, member)
+  redis.call('ZREM', index_of(member), member)
+  redis.call('HDEL', append.head, 't:' .. member)
+end
+
+-- A run's stall deadline moves with each of its appends, unless that says otherwise.
+local function change_index(append, fields, silent)
+  local stall_ms, stall = string.match(silent or '', '^(%d+) (.*)$')
+  for _, change in ipairs(append.changes) do
+    local operation, member, at = change[1], change[2], tonumber(change[3])
+    if operation == 'watch' or operation == 'unwatch' then
+      set_watch(append, 'w:' .. member, change[3], fields)
+    elseif operation == 'silent' then
+      stall_ms, stall = change[3], member
+      fields[#fields + 1] = 'x'
+      fields[#fields + 1] = change[3] .. ' ' .. member
+      if at == 0 then clear_timer(append, member) end
+    elseif operation == 'clear' then
+      clear_timer(append, member)
+      if member == stall then stall = nil end
+    elseif operation ~= 'held' and append.ends == '' then
+      if operation == 'after' then at = at + ms_number end
+      set_timer(member, at, fields)
+    end
+  end
+  if stall and stall_ms ~= '0' and append.ends == '' then
+    set_timer(stall, ms_number + tonumber(stall_ms), fields)
   end
 end
 
-local function clear_timers(append)
+local function clear_index(append)
   for _, field in ipairs(redis.call('HKEYS', append.head)) do
-    if string.sub(field, 1, 2) == 't:' then
-      redis.call('ZREM', due, string.sub(field, 3))
-      redis.call('HDEL', append.head, field)
+    local kind = string.sub(field, 1, 2)
+    if kind == 't:' then
+      clear_timer(append, string.sub(field, 3))
+    elseif kind == 'w:' then
+      clear_watch(append, field)
     end
   end
 end
 
 local function append_one(append)
-  local head = redis.call('HMGET', append.head, 'v', 's', 'w', 'i:' .. append.key)
+  local head = redis.call('HMGET', append.head, 'v', 's', 'w', 'i:' .. append.key, 'x')
   local version, state, workflow = head[1] or '0', head[2], head[3]
 
   if append.key ~= '' and head[4] then return known_by_key(append, version, head[4]) end
@@ -194,8 +254,12 @@ local function append_one(append)
     return {'closed', version}
   end
   if not as_expected(append.expected, version) then return {'version', version} end
-  if #append.timers > 0 or append.ends ~= '' then
+  local silent = head[5]
+  if #append.changes > 0 or append.ends ~= '' or silent then
     redis.call('ZCARD', due)  -- fails here, before anything is written, if it is no sorted set
+    redis.call('ZCARD', watches)
+    redis.call('ZCARD', stalls)
+    if not as_held(append.changes) then return {'version', version} end
   end
 
   if not workflow and append.workflow ~= '' then workflow = append.workflow end
@@ -218,9 +282,9 @@ local function append_one(append)
     fields[#fields + 1] = text(first) .. ' ' .. text(last) .. ' ' .. ms .. '-' .. text(first_n)
       .. ' ' .. append.digest
   end
-  change_timers(append, fields)
+  if #append.changes > 0 or silent then change_index(append, fields, silent) end
   redis.call('HSET', append.head, unpack(fields))
-  if append.ends ~= '' then clear_timers(append) end
+  if append.ends ~= '' then clear_index(append) end
   return {'ok', first, last, ms, first_n, '0'}
 end
 
@@ -238,7 +302,7 @@ end
 
 local results, old_n = {}, tail_n
 for i = 1, tonumber(ARGV[1]) do
-  local append = {run = KEYS[2 + 2 * i], head = KEYS[3 + 2 * i], timers = {}}
+  local append = {run = KEYS[4 + 2 * i], head = KEYS[5 + 2 * i], changes = {}}
   append.run_id = take()
   append.id = take()
   append.reaches = tonumber(take())
@@ -249,7 +313,7 @@ for i = 1, tonumber(ARGV[1]) do
   append.inherits = take() == '1'
   append.ends = take()
   append.only_deletes = take() == '1'
-  for change = 1, tonumber(take()) do append.timers[change] = take_list(3) end
+  for change = 1, tonumber(take()) do append.changes[change] = take_list(3) end
   append.events = take_list(2 * tonumber(take()))
   -- What one append runs into must not hide what became of the others.
   local done, result = pcall(append_one, append)

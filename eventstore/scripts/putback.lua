@@ -1,7 +1,8 @@
 -- Put archived entries back where the server lost them: at the end of a partition's log, at their
 -- own positions and versions. All of them or none; every check comes before the first write.
 --
--- KEYS  1 log (stream)  2 tail (string)  3 due (sorted set)
+-- KEYS  1 log (stream)  2 tail (string)  3 due (sorted set)  4 watch (sorted set; scores 0)
+--       5 stalls (sorted set)
 --       then for each entry: run (stream), head (hash)
 -- ARGV  1 the entry before the first one, <ms>-<n>, or 0-0; the log must end exactly there
 --       2 number of entries, then for each, in log order:
@@ -14,14 +15,16 @@
 --         '1' if the entry carries the run's workflow id, else '0'
 --         workflow id of the event, or ''
 --         what the event does to the run: '' nothing, 'closed' ends it, 'deleted' deletes it
---         number of timer changes, then for each: 'at' | 'clear', member, ms
+--         number of changes of timers and watches, then for each:
+--           'at' | 'clear' | 'silent', member of due or stalls, ms
+--           'watch', holder, members of watch, one a line | 'unwatch', holder, ''
 -- REPLY {'ok'}
 --       {'tail', where the log ends}
 --       {'version', run id, the version of its head}
 --       {'ahead', run id, the last version in its run stream}
 --       {'error', message}
 
-local log, tail_key, due = KEYS[1], KEYS[2], KEYS[3]
+local log, tail_key, due, watches, stalls = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 local function split(id)
   local left, right = string.match(id, '^(%d+)-(%d+)$')
@@ -37,6 +40,8 @@ if newest then
 end
 if tail ~= ARGV[1] then return {'tail', tail} end
 redis.call('ZCARD', due)  -- fails here, before anything is written, if it is no sorted set
+redis.call('ZCARD', watches)
+redis.call('ZCARD', stalls)
 
 local place = 2
 local function take()
@@ -46,11 +51,11 @@ end
 
 local entries, versions = {}, {}
 for i = 1, tonumber(ARGV[2]) do
-  local entry = {run = KEYS[2 + 2 * i], head = KEYS[3 + 2 * i], timers = {}}
+  local entry = {run = KEYS[4 + 2 * i], head = KEYS[5 + 2 * i], changes = {}}
   entry.id, entry.run_id, entry.version = take(), take(), tonumber(take())
   entry.json, entry.checksum, entry.append_id = take(), take(), take()
   entry.inherits, entry.workflow, entry.ends = take() == '1', take(), take()
-  for change = 1, tonumber(take()) do entry.timers[change] = {take(), take(), take()} end
+  for change = 1, tonumber(take()) do entry.changes[change] = {take(), take(), take()} end
 
   local version = versions[entry.head]
   if not version then
@@ -88,22 +93,66 @@ local function write_log(entry)
   end
 end
 
-local function change_timers(entry)
-  for _, change in ipairs(entry.timers) do
-    local member = change[2]
-    if change[1] == 'at' then
-      redis.call('ZADD', due, change[3], member)
-      redis.call('HSET', entry.head, 't:' .. member, change[3])
+local function clear_watch(entry, field)
+  local members = redis.call('HGET', entry.head, field)
+  if not members then return end
+  for member in string.gmatch(members, '[^\n]+') do redis.call('ZREM', watches, member) end
+  redis.call('HDEL', entry.head, field)
+end
+
+local function set_watch(entry, field, members)
+  clear_watch(entry, field)
+  if members == '' then return end
+  for member in string.gmatch(members, '[^\n]+') do redis.call('ZADD', watches, 0, member) end
+  redis.call('HSET', entry.head, field, members)
+end
+
+-- As append.lua does it.
+local function index_of(member)
+  local kind = string.match(member, '^%a*')
+  return (kind == 'stall' or kind == 'recovery') and stalls or due
+end
+
+local function set_timer(entry, member, at)
+  redis.call('ZADD', index_of(member), at, member)
+  redis.call('HSET', entry.head, 't:' .. member, at)
+end
+
+local function clear_timer(entry, member)
+  redis.call('ZREM', index_of(member), member)
+  redis.call('HDEL', entry.head, 't:' .. member)
+end
+
+local function change_index(entry)
+  local silent = redis.call('HGET', entry.head, 'x') or ''
+  local stall_ms, stall = string.match(silent, '^(%d+) (.*)$')
+  for _, change in ipairs(entry.changes) do
+    local operation, member = change[1], change[2]
+    if operation == 'watch' or operation == 'unwatch' then
+      set_watch(entry, 'w:' .. member, change[3])
+    elseif operation == 'silent' then
+      stall_ms, stall = change[3], member
+      redis.call('HSET', entry.head, 'x', change[3] .. ' ' .. member)
+      if change[3] == '0' then clear_timer(entry, member) end
+    elseif operation == 'clear' then
+      clear_timer(entry, member)
+      if member == stall then stall = nil end
     else
-      redis.call('ZREM', due, member)
-      redis.call('HDEL', entry.head, 't:' .. member)
+      set_timer(entry, member, change[3])
     end
   end
-  if entry.ends == '' then return end
+  if entry.ends == '' then
+    if stall and stall_ms ~= '0' then
+      set_timer(entry, stall, string.format('%.0f', split(entry.id) + tonumber(stall_ms)))
+    end
+    return
+  end
   for _, field in ipairs(redis.call('HKEYS', entry.head)) do
-    if string.sub(field, 1, 2) == 't:' then
-      redis.call('ZREM', due, string.sub(field, 3))
-      redis.call('HDEL', entry.head, field)
+    local kind = string.sub(field, 1, 2)
+    if kind == 't:' then
+      clear_timer(entry, string.sub(field, 3))
+    elseif kind == 'w:' then
+      clear_watch(entry, field)
     end
   end
 end
@@ -115,7 +164,7 @@ for _, entry in ipairs(entries) do
   redis.call('HSET', entry.head, 'v', string.format('%.0f', entry.version),
     's', entry.ends ~= '' and entry.ends or 'open')
   if entry.workflow ~= '' then redis.call('HSETNX', entry.head, 'w', entry.workflow) end
-  change_timers(entry)
+  change_index(entry)
 end
 redis.call('SET', tail_key, entries[#entries].id)
 return {'ok'}

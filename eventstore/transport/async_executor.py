@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from eventstore.appends import Append, PreparedAppend, prepare
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
-from eventstore.plan import Plan, Recall, Step, Wait
+from eventstore.plan import Appends, Plan, Recall, Step, Wait
 from eventstore.recall import is_archived, look_up
 from eventstore.server import EmbeddedServer
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
@@ -142,6 +142,8 @@ class AsyncExecutor:
             if isinstance(outcome, RunStoreError):
                 raise outcome
             return outcome
+        if isinstance(step, Appends):
+            return await asyncio.gather(*map(self.attempt, step.appends))
         if isinstance(step, Wait):
             return (await self._ask([step.command], blocking=True))[0]
         if isinstance(step, Recall):

@@ -1,4 +1,4 @@
-"""What a run has open besides pauses: calls that run, signals that wait."""
+"""What a run has open besides pauses: calls that run, signals that wait, and its watches."""
 
 from __future__ import annotations
 
@@ -26,4 +26,14 @@ class SignalState:
     type: str
     payload: Any
     source_id: str | None
+    version: int
+
+
+@dataclass(slots=True)
+class WatchState:
+    """Signals that a run takes whether it is paused or not, on some conditions."""
+
+    watch_id: str
+    type: str
+    conditions: list[dict[str, Any]]
     version: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -13,7 +13,9 @@ class PauseState:
     ``version`` is that of the ``run.paused`` event, and so of its checkpoint. ``state`` is that
     checkpoint with all later patches: what this pause goes on from, also where others are open
     beside it. ``expires_ms`` is None for a window without end; ``restored_version`` is that of
-    the latest ``run.restored``. Times are milliseconds since 1970.
+    the latest ``run.restored``. ``wait_for`` names the signals that end it, any or all of them by
+    ``wait_mode``, and ``times_out_ms`` when it no longer waits for them; None is never. Times are
+    milliseconds since 1970.
     """
 
     pause_id: str
@@ -29,6 +31,9 @@ class PauseState:
     expired: bool = False
     restored_ms: int | None = None
     restored_version: int | None = None
+    wait_for: list[dict[str, Any]] = field(default_factory=list)
+    wait_mode: str = "any"
+    times_out_ms: int | None = None
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from eventstore.clock import to_ms
 from eventstore.errors import HistoryGap, InvalidArgument
 from eventstore.events import DELETED, RecordedEvent
 from projections.state.node_state import NodeState
-from projections.state.open_items import CallState, SignalState
+from projections.state.open_items import CallState, SignalState, WatchState
 from projections.state.pause_state import PauseOutcome, PauseState
 from projections.state.transitions import TRANSITIONS
 
@@ -56,6 +56,7 @@ class RunState:
     nodes: dict[str, NodeState] = field(default_factory=dict)
     calls: dict[str, CallState] = field(default_factory=dict)
     signals: list[SignalState] = field(default_factory=list)
+    watches: dict[str, WatchState] = field(default_factory=dict)
     pauses: dict[str, PauseState] = field(default_factory=dict)
     outcomes: dict[str, PauseOutcome] = field(default_factory=dict)
 
@@ -112,13 +113,15 @@ class RunState:
         values: dict[str, Any] = orjson.loads(encoded)
         values["signals"] = [SignalState(**signal) for signal in values["signals"]]
         for name, kind in _PARTS.items():
-            values[name] = {key: kind(**part) for key, part in values[name].items()}
+            parts = values.get(name, {})  # a state that was written before it had them
+            values[name] = {key: kind(**part) for key, part in parts.items()}
         return cls(**values)
 
 
 _PARTS: dict[str, type] = {
     "nodes": NodeState,
     "calls": CallState,
+    "watches": WatchState,
     "pauses": PauseState,
     "outcomes": PauseOutcome,
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventstore.events import RecordedEvent
 from projections.state.node_state import NodeState
-from projections.state.open_items import CallState, SignalState
+from projections.state.open_items import CallState, SignalState, WatchState
 from projections.state.pause_state import PauseOutcome, PauseState
 from projections.state.tallies import add_usage, count
 
@@ -55,6 +55,7 @@ def _aborted(run: RunState, event: RecordedEvent, at_ms: int) -> None:
 def _end(run: RunState, status: RunStatus, event: RecordedEvent, at_ms: int) -> None:
     run.status = status
     run.ended_ms = at_ms
+    run.watches = {}
     for pause_id in tuple(run.pauses):
         _close_pause(run, pause_id, "run_ended", event, at_ms)
 
@@ -67,11 +68,12 @@ def _deleted(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     run.input = run.output = run.error = run.parent = run.resume_at = None
     run.state, run.labels, run.counters, run.usage = {}, {}, {}, {}
     run.nodes, run.calls, run.pauses, run.outcomes, run.signals = {}, {}, {}, {}, []
+    run.watches = {}
 
 
 def _paused(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     data = event.data
-    pause_id, window_ms = data["pause_id"], data["window_ms"]
+    pause_id, window_ms, waits_ms = data["pause_id"], data["window_ms"], data.get("wait_timeout_ms")
     # An id that is open or over already now means the new pause, which is the latest.
     run.pauses.pop(pause_id, None)
     run.outcomes.pop(pause_id, None)
@@ -86,6 +88,9 @@ def _paused(run: RunState, event: RecordedEvent, at_ms: int) -> None:
         on_expiry=data["on_expiry"],
         paused_ms=at_ms,
         expires_ms=None if window_ms is None else at_ms + window_ms,
+        wait_for=data.get("wait_for") or [],
+        wait_mode=data.get("wait_mode") or "any",
+        times_out_ms=None if waits_ms is None else at_ms + waits_ms,
     )
     run.status = "paused"
     count(run, "pauses")
@@ -110,11 +115,25 @@ def _window_expired(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
         pause.expired = True
 
 
+def _window_extended(run: RunState, event: RecordedEvent, at_ms: int) -> None:
+    pause = run.pauses.get(event.data["pause_id"])
+    if not pause:
+        return
+    window_ms = event.data["window_ms"]
+    pause.expires_ms = None if window_ms is None else at_ms + window_ms
+    pause.window_ms = None if window_ms is None else max(0, at_ms + window_ms - pause.paused_ms)
+
+
 def _restored(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     pause = run.pauses.get(event.data["pause_id"])
-    if pause:
-        pause.restored_ms = at_ms
-        pause.restored_version = event.version
+    if not pause:
+        return
+    pause.restored_ms = at_ms
+    pause.restored_version = event.version
+    if event.data.get("state") is not None:  # the workflow had changed, and a migration was made
+        run.state = pause.state = event.data["state"]
+        run.resume_at = pause.resume_at = event.data.get("resume_at")
+        run.definition_hash = event.data.get("definition_hash")
 
 
 def _resumed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
@@ -125,9 +144,7 @@ def _resumed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     run.paused_total_ms += waited_ms(pause, at_ms)
     _merge(run, data.get("patch"))
     _close_pause(run, pause.pause_id, data["cause"], event, at_ms)
-    consumed = data.get("consumed")
-    if consumed:
-        run.signals = [signal for signal in run.signals if signal.event_id not in consumed]
+    _consume(run, data.get("consumed"))
     if not run.pauses:
         run.status = "running"
         run.started_ms = at_ms if run.started_ms is None else run.started_ms
@@ -151,6 +168,12 @@ def actor_of(event: RecordedEvent) -> str | None:
 
 def _patched(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
     _merge(run, event.data["patch"])
+    _consume(run, event.data.get("consumed"))
+
+
+def _consume(run: RunState, event_ids: list[str] | None) -> None:
+    if event_ids:
+        run.signals = [signal for signal in run.signals if signal.event_id not in event_ids]
 
 
 def _merge(run: RunState, patch: dict[str, Any] | None) -> None:
@@ -172,6 +195,23 @@ def _signal_received(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
             event.id, data["type"], data.get("payload"), data.get("source_id"), event.version
         )
     )
+
+
+def _signal_dropped(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    event_id = event.data.get("event_id")
+    _consume(run, [event_id] if event_id else None)
+
+
+def _signal_watched(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    data = event.data
+    conditions = data.get("conditions") or []
+    run.watches[data["watch_id"]] = WatchState(
+        data["watch_id"], data["type"], conditions, event.version
+    )
+
+
+def _signal_unwatched(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    run.watches.pop(event.data["watch_id"], None)
 
 
 def _node(run: RunState, event: RecordedEvent, at_ms: int) -> NodeState:
@@ -266,12 +306,16 @@ TRANSITIONS: dict[str, Transition] = {
     "run.deleted": _deleted,
     "run.paused": _paused,
     "run.window_expired": _window_expired,
+    "run.window_extended": _window_extended,
     "run.restored": _restored,
     "run.resumed": _resumed,
     "run.patched": _patched,
     "run.recovered": _recovered,
     "checkpoint.saved": _checkpoint_saved,
     "signal.received": _signal_received,
+    "signal.dropped": _signal_dropped,
+    "signal.watched": _signal_watched,
+    "signal.unwatched": _signal_unwatched,
     "node.queued": _node_queued,
     "node.started": _node_started,
     "node.completed": _node_completed,

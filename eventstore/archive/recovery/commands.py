@@ -12,6 +12,7 @@ from eventstore.decoding import Decoder
 from eventstore.events import DELETED, ENDS, NewEvent, Position, RecordedEvent
 from eventstore.keys import Keys
 from eventstore.timers import AT, HANDOVER, Timer, TimerChange, changes_of
+from eventstore.watches import watch_changes
 
 _DECODER = Decoder()
 """Without upcasters: timers are those of the events as they were appended."""
@@ -45,6 +46,7 @@ def put_back(keys: Keys, previous: Position, entries: Sequence[Entry]) -> Comman
     partition = previous.partition
     tag = keys.tag(partition)
     names = [keys.log(partition), keys.tail(partition), keys.due(partition)]
+    names += (keys.watches(partition), keys.stalls(partition))
     arguments: list[Any] = [previous.entry_id, len(entries)]
     for entry in entries:
         names += (keys.run_in(tag, entry.run_id), keys.head_in(tag, entry.run_id))
@@ -69,6 +71,7 @@ def adopt(keys: Keys, known: str, identity: str) -> Command[bool]:
 def _fields(entry: Entry) -> list[Any]:
     event = entry.recorded(_DECODER)
     timers = _timers(event)
+    watches = watch_changes(event.run_id, [cast("NewEvent", event)])
     fields: list[Any] = [
         entry.position.entry_id,
         entry.run_id,
@@ -79,10 +82,12 @@ def _fields(entry: Entry) -> list[Any]:
         "0" if entry.workflow_id is None else "1",
         event.workflow_id or "",
         "closed" if event.type in ENDS else "deleted" if event.type == DELETED else "",
-        len(timers),
+        len(timers) + len(watches),
     ]
     for change in timers:
         fields += (change.operation, change.timer.member, change.value_ms)
+    for watch in watches:
+        fields += (watch.operation, watch.holder, "\n".join(watch.members))
     return fields
 
 
