@@ -31,6 +31,8 @@ from eventstore.archive import (
     seal_key_from_environment,
     verify,
 )
+from eventstore.archive.binding import Binding, make_archive
+from eventstore.clock import system_clock
 from eventstore.codec import append_prefix, crc_of
 from eventstore.decoding import Decoder
 
@@ -166,7 +168,21 @@ def test_large_events_travel_in_small_batches(sync_store: SyncEventStore, path: 
         counts = []
         while count := archiver.run_once():
             counts.append(count)
-    assert (counts[0], max(counts[1:]), sum(counts)) == (16, 2, 40)
+        assert (counts[0], max(counts[1:]), sum(counts)) == (16, 2, 40)
+        sync_store.append("run", [noted() for _ in range(40)])
+        assert [archiver.run_once() for _ in range(5)] == [2, 4, 8, 16, 10]
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+def test_of_two_who_make_an_archive_the_first_one_made_it(
+    sync_store: SyncEventStore, path: Path
+) -> None:
+    fill(sync_store)
+    archived(sync_store, path)
+    make_archive(path, Binding.of(sync_store), system_clock)
+    assert archived(sync_store, path) == 0
+    with opened(sync_store, path) as archive:
+        assert verify(archive, store=sync_store).events == 30
 
 
 @pytest.mark.parametrize("server", ["valkey"], indirect=True)

@@ -277,6 +277,19 @@ def test_nothing_is_put_back_while_an_archiver_runs(own_server: Server, path: Pa
                 put_back(archive, store)
 
 
+def test_run_streams_that_came_back_can_go_again(own_server: Server, path: Path) -> None:
+    with a_store(own_server) as store:
+        store.append("ended", [noted(), ended()])
+        archived(store, path)
+        with opened(store, path) as archive:
+            archive.forget_cold(["ended"])
+            assert archive.cold_runs(9) == []
+    own_server.admin.flushall()
+    with a_store(own_server) as store, Archive.look(path, read_only=False) as archive:
+        put_back(archive, store)
+        assert [tuple(run) for run in archive.cold_runs(9)] == [("ended", 2)]
+
+
 # What may come in between.
 
 

@@ -50,25 +50,26 @@ def test_an_archive_that_nobody_touched_is_good(path: Path, sync_store: SyncEven
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "detail"),
     [
-        "event = CAST(replace(CAST(event AS TEXT), '1.3', '9.9') AS BLOB)",
-        "event = NULL",
-        "digest = zeroblob(32)",
-        "digest = 'text'",
-        "chain = zeroblob(32)",
-        "checksum = '00000000'",
-        "append_id = 'other'",
-        "workflow_id = 'other'",
-        "ms = ms + 1",
+        ("event = CAST(replace(CAST(event AS TEXT), '1.3', '9.9') AS BLOB)", "its content is not"),
+        ("event = NULL", "its content is gone"),
+        ("digest = zeroblob(32)", "its content is not"),
+        ("digest = 'text'", "its content is not"),
+        ("chain = zeroblob(32)", "the chain of its run"),
+        ("checksum = '00000000'", "its checksum"),
+        ("append_id = 'other'", "its checksum"),
+        ("workflow_id = 'other'", "its checksum"),
+        ("ms = ms + 1", "its checksum"),
     ],
 )
-def test_a_changed_event_is_named(path: Path, change: str) -> None:
+def test_a_changed_event_is_named(path: Path, change: str, detail: str) -> None:
     assert tamper(path, f"UPDATE events SET {change} WHERE {ROW_3_OF_RUN_1}") == 1
     found = verified(path)
     assert found.exit_code == 1
     assert ("run-1", 3) in [(one.run_id, one.version) for one in found.findings]
     assert found.findings[0].position == position(path, ROW_3_OF_RUN_1)
+    assert found.findings[0].detail.startswith(detail)
 
 
 def test_a_removed_event_is_named_with_its_place(path: Path) -> None:
@@ -101,6 +102,22 @@ def test_an_added_event_is_named(path: Path) -> None:
         "ORDER BY place DESC LIMIT 1"
     )  # fmt: skip
     assert ("added", run_id, version) in named(found)
+
+
+def test_a_whole_run_that_was_added_is_named(path: Path) -> None:
+    ((place, chain),) = ask(path, "SELECT max(place), chain FROM events")
+    tamper(
+        path,
+        "INSERT INTO runs SELECT 99, 'forged', 1, ?, 'open', NULL, 0, 0",
+        (chain,),
+    )
+    tamper(
+        path,
+        "INSERT INTO events SELECT place + 1, ms, 99, 1, event, checksum, append_id, workflow_id, "
+        "digest, chain FROM events WHERE place = ?",
+        (place,),
+    )
+    assert named(verified(path)) == [("added", "forged", 1)]
 
 
 @pytest.mark.parametrize("place", [0, -5, 2**47 * 16 + 1, 2**47 * 3 - 1])
