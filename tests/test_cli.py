@@ -395,10 +395,11 @@ def test_how_far_projections_are_is_known_while_the_server_runs(cli: CommandLine
     stopped = cli.json("project", "status")["items"]
 
     assert {(one["name"], one["events"], one["lag_events"]) for one in running} == {
+        ("agents", 4, 4),
         ("runs", 4, 4),
         ("timeline", 4, 4),
     }
-    assert [one["lag_events"] for one in stopped] == [None, None]
+    assert [one["lag_events"] for one in stopped] == [None] * 3
 
 
 def test_a_terminated_command_stops_the_server_it_started(cli: CommandLine) -> None:

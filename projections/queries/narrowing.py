@@ -15,7 +15,7 @@ from projections.database import Transaction
 from projections.queries.conditions import Conditions
 from projections.queries.search import waiting
 from projections.search.feed import can_match
-from projections.search.words import matching, patterns
+from projections.search.words import matching, parts
 
 RARE = 1_000
 """Up to so many are few."""
@@ -29,7 +29,7 @@ _MATCHED = """
 SELECT run_id FROM search_texts
 WHERE number IN (SELECT rowid FROM search_index WHERE search_index MATCH ? LIMIT ?)
 """
-_SOME_EVENT = "EXISTS (SELECT 1 FROM search_texts s WHERE s.run_id = runs.run_id{likes})"
+_SOME_EVENT = "EXISTS (SELECT 1 FROM search_texts s WHERE s.run_id = runs.run_id{held})"
 
 
 def by_label(tx: Transaction, conditions: Conditions, name: str, value: str) -> None:
@@ -51,9 +51,9 @@ def by_words(tx: Transaction, conditions: Conditions, words: Sequence[str]) -> N
             runs.update(run_id for (run_id,) in rows)
             conditions.found(asked, _AMONG, _json(runs))
             return
-    likes = " AND s.text LIKE ?" * len(words)
-    clause = f"({_SOME_EVENT.format(likes=likes)} OR {_AMONG})"
-    conditions.found(asked, clause, *patterns(words), _json(runs))
+    held = " AND instr(s.text, ?)" * len(words)
+    clause = f"({_SOME_EVENT.format(held=held)} OR {_AMONG})"
+    conditions.found(asked, clause, *parts(words), _json(runs))
 
 
 def _json(values: Iterable[Any]) -> str:

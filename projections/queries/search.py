@@ -9,7 +9,7 @@ from projections.database import Transaction
 from projections.queries.conditions import Conditions
 from projections.queries.page import Key
 from projections.search.feed import Text, can_match, queued
-from projections.search.words import holds, matching, patterns
+from projections.search.words import holds, matching, parts
 
 _HIGHEST = 2**63 - 1
 _JOIN = """
@@ -63,13 +63,13 @@ class Found:
             sql = _MATCHED.format(columns=self._columns, also=self._also, **shape)
             return tx.execute(sql, (matching(self._words), start, *self._given, count))
         # One run's words, or no full-text index: read them.
-        also = " AND s.text LIKE ?" * len(self._words)
-        likes: list[Any] = patterns(self._words)
+        also = " AND instr(s.text, ?)" * len(self._words)
+        held: list[Any] = parts(self._words)
         if self._run_id is not None:
             also += " AND s.run_id = ?"
-            likes.append(self._run_id)
+            held.append(self._run_id)
         sql = _READ.format(columns=self._columns, also=also + self._also, **shape)
-        return tx.execute(sql, (start, *likes, *self._given, count))
+        return tx.execute(sql, (start, *held, *self._given, count))
 
     def _queued(self, tx: Transaction, start: int, count: int, *, back: bool) -> list[Any]:
         sql = _ONE.format(columns=self._columns, also=self._also)

@@ -1,7 +1,7 @@
 """What words are: texts are folded the same way when they are stored and when they are sought.
 
 A word is what letters and digits make up; case and accents do not matter. Folded text holds each
-word between spaces, so that ``LIKE '% word %'`` and a full-text search find the same.
+word between spaces, so that looking for ``' word '`` and a full-text search find the same.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def matching(words: Iterable[str]) -> str:
     return " ".join(f'"{word[:-1]}"*' if word[-1] == "*" else f'"{word}"' for word in words)
 
 
-def patterns(words: Iterable[str]) -> list[str]:
-    """Write words as patterns for LIKE, one each. They hold no ``%`` and no ``_`` themselves."""
-    return [f"% {word[:-1]}%" if word[-1] == "*" else f"% {word} %" for word in words]
+def parts(words: Iterable[str]) -> list[str]:
+    """Write words as the parts of a folded text that show them, one each."""
+    return [f" {word[:-1]}" if word[-1] == "*" else f" {word} " for word in words]
 
 
 def holds(text: str, words: Iterable[str]) -> bool:
