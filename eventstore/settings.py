@@ -26,8 +26,9 @@ class Settings:
     """The largest encoded event that is taken."""
     max_append_events: int = 1_000
     """The most events in one append."""
-    max_copied_events: int = 100_000
-    """The most events of a run that a fork copies: they travel in one append, or not at all."""
+    max_copied_events: int = 50_000
+    """The most events of a run that a fork copies: in one script call, or not at all. So many keep
+    the server busy for one or two seconds."""
     max_waiting_appends: int = 10_000
     """Appends waiting in this process; beyond it, callers wait for room."""
     max_script_events: int = 1_000

@@ -112,7 +112,7 @@ class SnapshotFile:
         rows = []
         for one in made:
             parts = (one.version, one.event_id, one.position, one.latest_us, one.state)
-            known = (store.identity, _fold(store), run_id, *parts)
+            known = [store.identity, _fold(store), run_id, *parts]
             rows.append((*known, _digest(known)))
         try:
             with self._database.transaction() as tx:
@@ -151,5 +151,4 @@ def _fold(store: EventStore | SyncEventStore) -> str:
 
 
 def _digest(known: Sequence[Any]) -> bytes:
-    *texts, state = known
-    return hashlib.sha256(repr(texts).encode() + bytes(state)).digest()
+    return hashlib.sha256(repr(known).encode()).digest()
