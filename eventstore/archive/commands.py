@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from eventstore.archive.entry import Entry
@@ -49,10 +49,35 @@ def entry_at(keys: Keys, at: Position) -> Command[Entry | None]:
     return Command(words, lambda reply: Entry.of_log(at.partition, *reply[0]) if reply else None)
 
 
+def run_as_is(
+    keys: Keys, run_id: str, after: int, limit: int
+) -> Command[list[tuple[int, Entry | None]]]:
+    """Read up to ``limit`` entries of a run stream after a version; None for no event."""
+    partition = keys.partition_of(run_id)
+
+    def decode(reply: list[Any]) -> list[tuple[int, Entry | None]]:
+        found: list[tuple[int, Entry | None]] = []
+        for entry_id, fields in reply:
+            try:
+                entry = Entry.of_run(run_id, partition, entry_id, fields)
+            except CorruptEvent:
+                entry = None
+            found.append((int(entry_id.partition(b"-")[0]), entry))
+        return found
+
+    words = ("XRANGE", keys.run(run_id), f"({after}-0", "+", "COUNT", limit)
+    return Command(words, decode)
+
+
 def ask(command: Command[T]) -> Plan[T]:
     """Make a plan of one command."""
     (result,) = yield [command]
     return result  # type: ignore[no-any-return]
+
+
+def ask_all(commands: Sequence[Command[T]]) -> Plan[list[T]]:
+    """Make a plan of commands that travel together."""
+    return (yield commands)  # type: ignore[no-any-return]
 
 
 def log_end(keys: Keys, partition: int) -> Command[Position | None]:

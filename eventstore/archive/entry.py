@@ -56,6 +56,18 @@ class Entry(NamedTuple):
         )
 
     @classmethod
+    def of_run(cls, run_id: str, partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Entry:
+        """Read an entry of a run stream; its checksum need not fit. Raises ``CorruptEvent``."""
+        try:
+            _, encoded, _, checksum, _, place, _, append_id, *rest = fields
+            position = Position.at_entry(partition, place)
+            version = int(entry_id.partition(b"-")[0])
+            names = checksum.decode(), append_id.decode(), rest[1].decode() if rest else None
+        except ValueError as error:
+            raise CorruptEvent(f"run {run_id!r}, entry {entry_id!r}", str(error)) from None
+        return cls(position, run_id, version, encoded, *names)
+
+    @classmethod
     def of_row(cls, row: Sequence[Any]) -> Entry:
         """Read a row of ``SELECT_EVENTS``. Raises ``CorruptEvent`` where its event is gone."""
         place, ms, run_id, version, encoded, checksum, append_id, workflow_id = row

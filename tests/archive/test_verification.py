@@ -270,6 +270,18 @@ def test_what_redis_holds_differently_is_named(
     assert named(found) == [("differs", "run-1", 3)]
 
 
+def test_a_run_stream_that_differs_is_named(
+    path: Path, sync_store: SyncEventStore, server: AnyServer
+) -> None:
+    run = sync_store.operations.keys.run("run-1")
+    entries = server.admin.xrange(run)
+    server.admin.delete(run)
+    for entry_id, fields in entries[1:]:
+        changed = {**fields, b"e": fields[b"e"].replace(b"1.4", b"9.9")}
+        server.admin.xadd(run, changed, id=entry_id)
+    assert named(verified(path, store=sync_store)) == [("differs", "run-1", 4)]
+
+
 def test_the_archive_of_another_store_is_not_compared(path: Path, server: AnyServer) -> None:
     with (
         SyncEventStore.open(server.url, namespace="another") as other,

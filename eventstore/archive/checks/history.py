@@ -19,6 +19,10 @@ SELECT e.place, e.ms, r.run_id, e.version, e.event, e.checksum, e.append_id, e.w
        e.digest, e.chain
 FROM events AS e LEFT JOIN runs AS r ON r.id = e.run WHERE e.place > ? AND e.place <= ?
 """
+_RUN = f"""
+{_EVENTS.partition("WHERE")[0]} WHERE e.run = (SELECT id FROM runs WHERE run_id = ?)
+AND e.version BETWEEN ? AND ?
+"""
 _EVENTS_SINCE = f"""
 {_EVENTS} AND NOT EXISTS (SELECT 1 FROM lost_events WHERE place = e.place AND seal > ?)
 UNION ALL
@@ -81,6 +85,12 @@ class History:
             if len(page) < _PAGE_ROWS:
                 return
             after = first + page[-1].position.n
+
+    def run_rows(self, run_id: str, first: int, last: int) -> dict[int, Row]:
+        """Give the rows of a run by version, as they stand now."""
+        with self._database.snapshot() as tx:
+            rows = tx.execute(_RUN, (run_id, first, last))
+        return {row[3]: Row(position_at(row[0], row[1]), *row[2:]) for row in rows}
 
     def link_before(self, run_id: str, version: int, seal: int) -> Link:
         """Give the last link of a run's chain before a version, as it stood at a seal."""
