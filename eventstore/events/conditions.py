@@ -75,7 +75,7 @@ def holds(condition: Mapping[str, Any], payload: Any) -> bool:
     ``exists`` holds where the field is there, whatever its value, also null.
     """
     found, wanted = find(payload, condition["field"]), condition.get("value")
-    compare = condition["op"]
+    compare: str = condition["op"]
     if found is _MISSING:
         return False
     if compare == "exists":
