@@ -16,7 +16,13 @@ from projections.search.feed import enqueue, erase_texts, feed_search
 from projections.state.transitions import actor_of
 
 CUSTOM = "custom"
-_PAUSES = ("run.paused", "run.window_expired", "run.restored", "run.resumed")
+_PAUSES = (
+    "run.paused",
+    "run.window_extended",
+    "run.window_expired",
+    "run.restored",
+    "run.resumed",
+)
 _SOURCES_BY_PREFIX = {"checkpoint": "run"}
 SOURCES: dict[str, str] = {
     **{

@@ -6,15 +6,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from replay.adjusting import Expired
     from replay.context import RunContext
-    from replay.control import RunControl, SyncRunControl
+    from replay.control import RunControl
     from replay.decision import Decision, decide
+    from replay.definitions import Definitions, Migration, definition_hash
+    from replay.lateness import Lateness
     from replay.pausing import Paused
+    from replay.reconciler import Reconciler, SyncReconciler
+    from replay.recovery_counts import RecoveryCounts
     from replay.restore_counts import RestoreCounts
     from replay.restorer import Restorer, SyncRestorer
+    from replay.sync_control import SyncRunControl
     from replay.timetravel import Change, Fork, SnapshotFile, SyncTimeTravel, TimeTravel
 
 _HOMES = {
+    "Definitions": "definitions",
+    "Expired": "adjusting",
+    "Lateness": "lateness",
+    "Migration": "definitions",
+    "Reconciler": "reconciler",
+    "RecoveryCounts": "recovery_counts",
+    "SyncReconciler": "reconciler",
+    "definition_hash": "definitions",
     "Change": "timetravel",
     "Decision": "decision",
     "Fork": "timetravel",
@@ -25,7 +39,7 @@ _HOMES = {
     "RunControl": "control",
     "SnapshotFile": "timetravel",
     "SyncRestorer": "restorer",
-    "SyncRunControl": "control",
+    "SyncRunControl": "sync_control",
     "SyncTimeTravel": "timetravel",
     "TimeTravel": "timetravel",
     "decide": "decision",
@@ -34,18 +48,26 @@ _HOMES = {
 __all__ = [
     "Change",
     "Decision",
+    "Definitions",
+    "Expired",
     "Fork",
+    "Lateness",
+    "Migration",
     "Paused",
+    "Reconciler",
+    "RecoveryCounts",
     "RestoreCounts",
     "Restorer",
     "RunContext",
     "RunControl",
     "SnapshotFile",
+    "SyncReconciler",
     "SyncRestorer",
     "SyncRunControl",
     "SyncTimeTravel",
     "TimeTravel",
     "decide",
+    "definition_hash",
 ]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
 from eventstore import NewEvent
 from projections.state import PauseState
+from replay.definitions import Migration
 
 EXPIRED = "window_expired"
 """The cause of a resume by the end of the window."""
@@ -27,6 +29,8 @@ class Decision(StrEnum):
     """End the run as failed."""
     ABORT = "abort"
     """End the run as aborted."""
+    TIME_OUT = "time_out"
+    """Go on without what was waited for."""
 
 
 def decide(pause: PauseState, now_ms: int) -> Decision:
@@ -41,11 +45,18 @@ def decide(pause: PauseState, now_ms: int) -> Decision:
     return Decision(pause.on_expiry)
 
 
-def expiry_events(pause: PauseState, decision: Decision) -> list[NewEvent]:
+def expired_event(pause: PauseState) -> NewEvent:
+    """Give the event that records the end of a window."""
+    return NewEvent("run.window_expired", {"pause_id": pause.pause_id})
+
+
+def expiry_events(
+    pause: PauseState, decision: Decision, migration: Migration | None = None
+) -> list[NewEvent]:
     """Give the events that record the end of a window and what it causes."""
-    expired = NewEvent("run.window_expired", {"pause_id": pause.pause_id})
+    expired = expired_event(pause)
     if decision is Decision.RESTORE:
-        return [expired, *restore_events(pause), _resumed(pause)]
+        return [expired, *restore_events(pause, migration), _resumed(pause)]
     if decision is Decision.FAIL:
         error = {"type": "PauseWindowExpired", "message": _message(pause)}
         return [expired, NewEvent("run.failed", {"error": error})]
@@ -54,11 +65,16 @@ def expiry_events(pause: PauseState, decision: Decision) -> list[NewEvent]:
     return [expired]
 
 
-def restore_events(pause: PauseState) -> list[NewEvent]:
-    """Give the event that records a restore; none where it is recorded already."""
-    if pause.restored_version is not None:
+def restore_events(pause: PauseState, migration: Migration | None = None) -> list[NewEvent]:
+    """Give the event that records a restore; none where it is recorded already.
+
+    A checkpoint that was migrated is recorded with it.
+    """
+    data: dict[str, Any] = {"pause_id": pause.pause_id, "checkpoint_version": pause.version}
+    if migration is not None:
+        data |= asdict(migration)
+    elif pause.restored_version is not None:
         return []
-    data = {"pause_id": pause.pause_id, "checkpoint_version": pause.version}
     return [NewEvent("run.restored", data)]
 
 

@@ -129,7 +129,7 @@ async def test_what_waited_for_its_turn_too_long_is_left_to_others(
     await restorer(any_store, Workers(raising=2)).run_once()
     # when a restorer takes both, and the first handover outlasts the lease
     slow, passed_s = Workers(), 0.0
-    monkeypatch.setattr("replay.restorer.monotonic", lambda: monotonic() + passed_s)
+    monkeypatch.setattr("replay.sweeping.monotonic", lambda: monotonic() + passed_s)
 
     def dawdle(context: RunContext) -> None:
         nonlocal passed_s
@@ -140,7 +140,7 @@ async def test_what_waited_for_its_turn_too_long_is_left_to_others(
     later = await server_now(any_store) + HOUR
     counts = await restorer(any_store, dawdle, **one_by_one).run_once(now=later)
     # then it no longer hands over the second, which another restorer may have by now
-    assert (counts.due, counts.restored) == (2, 1)
+    assert (counts.scanned, counts.restored) == (2, 1)
     others, passed_s = Workers(), 0.0
     await restorer(any_store, others).run_once(now=later + HOUR)
     assert sorted(slow.runs + others.runs) == ["one", "two"]

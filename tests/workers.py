@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from eventstore import AlreadyResumed, EventStore, NewEvent, SyncEventStore
@@ -94,7 +93,7 @@ def restore_all(form: str, url: str, namespace: str, barrier: Any, queue: Any) -
         async with EventStore.open(url, namespace=namespace) as store:
             service = Restorer(store, handed.append)
             barrier.wait(PATIENCE_S)
-            while (await service.run_once(limit=5)).due:
+            while (await service.run_once(limit=5)).scanned:
                 pass
             return service.counts
 
@@ -102,12 +101,12 @@ def restore_all(form: str, url: str, namespace: str, barrier: Any, queue: Any) -
         with SyncEventStore.open(url, namespace=namespace) as store:
             service = SyncRestorer(store, handed.append)
             barrier.wait(PATIENCE_S)
-            while service.run_once(limit=5).due:
+            while service.run_once(limit=5).scanned:
                 pass
             return service.counts
 
     counts = asyncio.run(restore()) if form == "asyncio" else restore_blocking()
-    queue.put((handed, asdict(counts)))
+    queue.put((handed, counts.numbers))
 
 
 FINISH = (

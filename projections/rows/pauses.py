@@ -9,7 +9,13 @@ from projections.database import Transaction
 from projections.state import PauseOutcome, PauseState, RunState
 from projections.state.transitions import waited_ms
 
-PAUSE_TYPES = ENDS | {"run.paused", "run.window_expired", "run.restored", "run.resumed"}
+PAUSE_TYPES = ENDS | {
+    "run.paused",
+    "run.window_extended",
+    "run.window_expired",
+    "run.restored",
+    "run.resumed",
+}
 """The types that can change a pause."""
 
 RUN_ENDED = "run_ended"

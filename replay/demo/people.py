@@ -8,10 +8,10 @@ from typing import Protocol
 
 from eventstore import NO_RUN, NewEvent, RunClosed, SyncEventStore, WrongExpectedVersion
 from eventstore.clock import Clock, Monotonic, monotonic, system_clock
-from replay.control import SyncRunControl
 from replay.demo.crew import Crew
 from replay.demo.orders import WORKFLOW, Order
 from replay.demo.view import DEMO, Seen, View
+from replay.sync_control import SyncRunControl
 
 APPROVER = "dana"
 ORDER_EVERY_S = 0.13

@@ -19,11 +19,12 @@ from replay.transfer.histories import Line
 Turn = tuple[int, str, str, str | None]
 """A line that may bear on pauses: its number, run id, type and pause id."""
 
-_ABOUT_A_PAUSE = frozenset({"run.paused", "run.resumed", "run.window_expired"})
+_WINDOWS = ("run.paused", "run.window_extended")
+_ABOUT_A_PAUSE = frozenset({*_WINDOWS, "run.resumed", "run.window_expired"})
 
 
 def ended_pauses(turns: Iterable[Turn]) -> set[int]:
-    """Give the numbers of the ``run.paused`` lines whose window a later line makes pointless."""
+    """Give the numbers of the lines with a window that a later line makes pointless."""
     waiting: defaultdict[str, dict[str, int]] = defaultdict(dict)
     ended: set[int] = set()
     for number, run_id, kind, pause_id in turns:
@@ -33,7 +34,7 @@ def ended_pauses(turns: Iterable[Turn]) -> set[int]:
             before = waiting[run_id].pop(pause_id, None)
             if before is not None:
                 ended.add(before)
-            if kind == "run.paused":
+            if kind in _WINDOWS:
                 waiting[run_id][pause_id] = number
     return ended
 
