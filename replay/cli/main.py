@@ -24,6 +24,7 @@ from replay.cli.project import project
 from replay.cli.runs import runs
 from replay.cli.search import search
 from replay.cli.session import CannotDo, Session
+from replay.cli.signals import signal, watch
 from replay.cli.state import state
 from replay.cli.stats import stats
 from replay.cli.timeline import timeline
@@ -135,6 +136,8 @@ for _command in (
     pauses,
     resume,
     restore,
+    signal,
+    watch,
     state,
     groups,
     parked,

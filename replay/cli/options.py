@@ -139,6 +139,19 @@ class JsonObject(_Kind):
         return found
 
 
+class JsonValue(_Kind):
+    """Any JSON."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            self.fail(f"it is not JSON ({error}); put text into quotes", param, ctx)
+
+
 class Label(_Kind):
     """A label and its value, which is JSON or else plain text."""
 
