@@ -49,7 +49,8 @@ class Attempts:
         holding, n = lane.holding, event.position.n
         deliveries, is_counted = holding.deliveries.get(n, (1, True))
         if not is_counted:
-            if deliveries >= max(self._max_deliveries, _SURE_DELIVERIES):
+            last = max(self._max_deliveries, _SURE_DELIVERIES)
+            if deliveries >= last and holding.predecessor_died:
                 await self.aside.park(lane, event, self._died(lane, deliveries))
                 return 0
             command = leases.deliver(holding.hold, event.position, deliveries)

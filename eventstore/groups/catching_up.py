@@ -69,12 +69,10 @@ class CatchingUp:
         holding: Holding, page: Sequence[RecordedEvent], counted: Mapping[str, int]
     ) -> None:
         """Have events handled alone that a member, which died since, had in hand."""
-        if not holding.predecessor_died:
-            return
         for event in page:
-            if event.position <= holding.ahead:
-                deliveries = counted.get(event.position.entry_id, 1)
-                holding.deliveries[event.position.n] = (deliveries, False)
+            deliveries = counted.get(event.position.entry_id)
+            if deliveries or (holding.predecessor_died and event.position <= holding.ahead):
+                holding.deliveries[event.position.n] = (deliveries or 1, False)
                 holding.suspects.add(event.position.n)
 
     def _go_live(self, holding: Holding) -> Plan[int]:

@@ -176,11 +176,12 @@ class Hand:
         return None
 
     def may_go_on(self, lane: Lane) -> bool:
-        """Say whether the next event of a lane may be begun: the lease is sure to hold."""
-        holding = lane.holding
-        if holding.is_lost or holding.is_leaving:
-            return False
-        return holding.valid_until_s > self._now_s()
+        """Say whether the next event of a lane may be begun."""
+        return not lane.holding.is_leaving and self.holds(lane.holding)
+
+    def holds(self, holding: Holding) -> bool:
+        """Say whether a lease is sure to hold."""
+        return not holding.is_lost and holding.valid_until_s > self._now_s()
 
     def wake(self, holding: Holding) -> None:
         """Let the lanes go on that slept until the lease was prolonged."""

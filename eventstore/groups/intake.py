@@ -127,14 +127,13 @@ class Intake:
             return 0
         for one in claimed:
             n = one.event.position.n
-            if holding.predecessor_died:
-                # Delivered once: read ahead, most likely; it is tried beside others, once more.
-                is_suspect = one.deliveries > 1
-                holding.deliveries[n] = (max(one.deliveries, 2), not is_suspect)
-                if is_suspect:
-                    holding.suspects.add(n)
-            elif one.deliveries > 1:
+            if one.deliveries > 1:
+                # It may have been at work when an earlier owner died, whoever came in between.
                 holding.deliveries[n] = (one.deliveries, False)
+                holding.suspects.add(n)
+            elif holding.predecessor_died:
+                # Read ahead, most likely: it is tried beside others once more.
+                holding.deliveries[n] = (2, True)
         self._hand.put(holding, [one.event for one in claimed])
         self._hand.counts.recovered += len(claimed)
         if len(claimed) < self._each:

@@ -141,7 +141,8 @@ class Workers:
             attempt = await self._attempts.begin(lane, event)
             if not attempt:
                 return False
-            if not self._hand.may_go_on(lane):  # the lease ran out meanwhile
+            # Once counted it is handled, also of a partition that is about to be handed on.
+            if not self._hand.holds(holding):
                 self._hand.put_back(lane, event)
                 self._hand.make_ready(lane)
                 return False
