@@ -65,13 +65,15 @@ def assert_consistent(server: AnyServer, namespace: str) -> dict[str, list[Entry
         _check_partition(server, f"{{{namespace}:{partition}}}", entries)
     expected = {f"{namespace}:meta"}
     for partition in partitions:
-        expected |= {f"{{{namespace}:{partition}}}:{name}" for name in ("log", "tail", "due")}
+        expected |= {
+            f"{{{namespace}:{partition}}}:{name}" for name in ("log", "tail", "due", "stalls")
+        }
     for run_id, entries in runs.items():
         tag = f"{{{namespace}:{entries[0].partition}}}"
         assert entries[0].partition == zlib.crc32(run_id.encode()) % _partitions(server, namespace)
         expected |= {f"{tag}:run:{run_id}", f"{tag}:head:{run_id}"}
         _check_run(server, tag, run_id, entries)
-    kinds = ("log", "tail", "due", "run", "head")
+    kinds = ("log", "tail", "due", "stalls", "run", "head")
     found = {key.decode() for key in server.keys(namespace)}
     stray = {key for key in found - expected if key.partition("}:")[2].split(":")[0] in kinds}
     assert not stray, f"keys that the log knows nothing of: {stray}"
@@ -92,7 +94,10 @@ def _check_partition(server: AnyServer, tag: str, entries: list[Entry]) -> None:
         for field in server.admin.hkeys(f"{tag}:head:{run_id}")
         if field.startswith(b"t:")
     }
-    assert set(server.admin.zrange(f"{tag}:due", 0, -1)) == timers
+    due, stalls = (set(server.admin.zrange(f"{tag}:{name}", 0, -1)) for name in ("due", "stalls"))
+    assert due | stalls == timers
+    assert all(member.startswith((b"stall|", b"recovery|")) for member in stalls)
+    assert not [member for member in due if member.startswith((b"stall|", b"recovery|"))]
 
 
 def _check_run(server: AnyServer, tag: str, run_id: str, entries: list[Entry]) -> None:
