@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,13 @@ from uuid import uuid4
 import orjson
 
 from eventstore.clock import Clock, system_clock, to_ms
-from eventstore.errors import ProjectionFailed, RunStoreError, ServerRefused, StoreUnavailable
+from eventstore.errors import (
+    ProjectionFailed,
+    RunStoreError,
+    ServerRefused,
+    StoreMismatch,
+    StoreUnavailable,
+)
 from eventstore.events import Position
 from projections.database import Database, Transaction, open_database
 from projections.database.migrations import migrations
@@ -165,6 +171,20 @@ def under_way(database: Database) -> UnderWay | None:
 def attach(connection: sqlite3.Connection, aside: Path) -> None:
     """Attach another database as ``aside``, only to be read."""
     connection.execute("ATTACH ? AS aside", (f"file:{quote(str(aside))}?mode=ro",))
+
+
+def tidy(database: Database) -> None:
+    """Remove what a rebuild left that was killed after its rows were put in place."""
+    path = aside_path(database.path, "rebuild")
+    if not path.exists():
+        return
+    lock = WriterLock(path)
+    with suppress(StoreMismatch):  # another rebuild is at it
+        lock.acquire()
+        found = _found(path)
+        if found and found["id"] in _generations(database):
+            remove(path)
+    lock.release()
 
 
 def aside_path(live: Path, purpose: str) -> Path:

@@ -19,6 +19,7 @@ from eventstore.errors import (
     StoreUnavailable,
 )
 from eventstore.events import Position
+from projections.aside import tidy
 from projections.built_in import BUILT_IN
 from projections.database import Database
 from projections.database.writer_lock import WriterLock
@@ -225,6 +226,7 @@ class Projector:
             return False
         try:
             self._feed.begin()
+            tidy(self._database)
             with self._database.snapshot() as tx:
                 self._stop_noted = read_stop(tx) is not None
         except BaseException:
