@@ -1,4 +1,4 @@
-"""Taking histories out: events as lines that ``Importer`` reads."""
+"""Taking histories out: events in files that ``Importer`` reads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from eventstore import InvalidArgument, RecordedEvent, SyncEventStore
-from replay.transfer.jsonl import write_line
+from replay.transfer.formats import check_format
+from replay.transfer.writing import writing
 
 _TELL_EVERY = 1_000
 
@@ -20,9 +21,12 @@ def export_events(
     *,
     run_id: str | None = None,
     workflow_id: str | None = None,
+    format: str = "jsonl",  # noqa: A002 - the setting's name
     on_progress: OnProgress | None = None,
 ) -> int:
-    """Write events to ``sink`` as JSON lines, and give how many: all, or those of one run.
+    """Write events to ``sink``, and give how many: all, or those of one run.
+
+    ``format`` is ``jsonl``, ``csv``, ``cloudevents`` or ``parquet``; see ``transfer.formats``.
 
     With ``workflow_id``, whole runs with any event of that workflow; the log is then read twice.
     The order is that of recording. Imported into an empty namespace they give the same
@@ -32,9 +36,10 @@ def export_events(
     if run_id is not None and workflow_id is not None:
         raise InvalidArgument("give run_id or workflow_id, not both")
     written = 0
-    for event in _chosen(store, run_id, workflow_id, on_progress):
-        sink.write(write_line(event))
-        written += 1
+    with writing(sink, check_format(format)) as writer:
+        for event in _chosen(store, run_id, workflow_id, on_progress):
+            writer.write(event)
+            written += 1
     return written
 
 

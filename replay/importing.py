@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from eventstore import ImportFailed, InvalidArgument, SyncEventStore
 from replay.transfer.event_file import EventFile, Source
+from replay.transfer.formats import check_format
 from replay.transfer.histories import Histories, Line, OnBad, good_lines
 from replay.transfer.lookahead import ended_pauses, quick_turns, turns_of
 from replay.transfer.sender import Sender, Sent
@@ -42,12 +43,13 @@ class ImportReport:
 
 
 class Importer:
-    """Appends the lines of JSONL files to a store; ``transfer.jsonl`` describes the format.
+    """Appends the events of files to a store; ``transfer.jsonl`` describes their fields.
 
     Each event is appended with the exact version that it has in its run. So an import that
     comes twice, or again after it was killed, finds what is stored, and adds the rest. A pause
     that a later line ends sets no timer.
 
+    - ``format``: ``jsonl``, ``csv``, ``cloudevents`` or ``parquet``; see ``transfer.formats``.
     - ``skip_bad``: leave out lines that cannot be taken, instead of stopping at the first. The
       whole file is then checked before anything is written.
     - ``batch_events``, ``batch_bytes``: the most that is read before it is sent. While one batch
@@ -59,6 +61,7 @@ class Importer:
         self,
         store: SyncEventStore,
         *,
+        format: str = "jsonl",  # noqa: A002 - the setting's name
         skip_bad: bool = False,
         batch_events: int = DEFAULT_BATCH_EVENTS,
         batch_bytes: int = DEFAULT_BATCH_BYTES,
@@ -69,6 +72,7 @@ class Importer:
             raise InvalidArgument("batch_events and batch_bytes must be 1 or more")
         self._store = store
         self._settings = store.operations.settings
+        self._format = check_format(format)
         self._skip_bad = skip_bad
         self._batch_events = min(batch_events, self._settings.max_append_events)
         self._batch_bytes = batch_bytes
@@ -88,7 +92,7 @@ class Importer:
         self.report = ImportReport()
         began_s = time.perf_counter()
         try:
-            with EventFile.open(source) as file, ThreadPoolExecutor(1) as thread:
+            with EventFile.open(source, self._format) as file, ThreadPoolExecutor(1) as thread:
                 self._import(file, thread)
         finally:
             self.report.seconds = time.perf_counter() - began_s

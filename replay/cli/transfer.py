@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from eventstore import ImportFailed
     from replay.importing import ImportReport
 
+FORMAT = click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["jsonl", "csv", "cloudevents", "parquet"]),
+    help="Else the name of FILE tells.",
+)
 MAX_TOLD = 10
 STDIN = Path("-")
 
@@ -28,21 +34,26 @@ STDIN = Path("-")
 @click.command("import", cls=Command)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--skip-bad", is_flag=True, help="Count lines that cannot be taken, and go on.")
+@FORMAT
 @click.pass_obj
-def import_(session: Session, file: str, *, skip_bad: bool) -> None:
-    """Append the events of a JSONL file.
+def import_(session: Session, file: str, *, skip_bad: bool, kind: str | None) -> None:
+    """Append the events of a file.
 
-    FILE may be gzip; - is stdin. Each line is an object with run_id and type, and may have data,
-    workflow_id, occurred_at, meta, and what exports add. A file that comes twice, or again after
-    a kill, changes nothing that is there. A pause that a later line resumes sets no timer.
+    FILE may be gzip; - is stdin. Each line is a JSON object with run_id and type, and may have
+    data, workflow_id, occurred_at, meta, and what exports add; or it is in another format, which
+    its name tells (.csv, .parquet, .cloudevents.jsonl) or --format. A file that comes twice, or
+    again after a kill, changes nothing that is there. A pause that a later line resumes sets no
+    timer.
     """
     from eventstore import ImportFailed  # noqa: PLC0415
     from replay.importing import Importer  # noqa: PLC0415
+    from replay.transfer.formats import format_of  # noqa: PLC0415
 
     bad = _BadLines()
     with session.store(create=True) as store, progress("importing", 1.0) as tell:
         importer = Importer(
             store,
+            format=kind or format_of(file),
             skip_bad=skip_bad,
             on_bad=bad.note,
             on_progress=lambda done, total: tell(done / (total or 1)),
@@ -91,20 +102,30 @@ def _print(session: Session, report: ImportReport) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), default="-")
 @click.option("--run", "run_id", metavar="RUN", help="Only this run.")
 @click.option("--workflow", "workflow_id", metavar="WORKFLOW", help="Only runs of this workflow.")
+@FORMAT
 @click.pass_obj
-def export(session: Session, file: str, run_id: str | None, workflow_id: str | None) -> None:
-    """Write events as JSON lines.
+def export(
+    session: Session, file: str, run_id: str | None, workflow_id: str | None, kind: str | None
+) -> None:
+    """Write events as JSON lines, CSV, CloudEvents or Parquet.
 
     They go to FILE, or to stdout. A FILE that ends in .gz is compressed; it appears when it is
-    complete. An import of it into an empty store gives the same histories.
+    complete. Its name tells the format (.csv, .parquet, .cloudevents.jsonl), or --format does.
+    An import of it into an empty store gives the same histories.
     """
     from replay.exporting import export_events  # noqa: PLC0415
+    from replay.transfer.formats import format_of  # noqa: PLC0415
 
     with session.store() as store:
         total = sum(tail.n for tail in store.tails().values())
         with progress("exporting", total) as tell, _sink(file) as sink:
             written = export_events(
-                store, sink, run_id=run_id, workflow_id=workflow_id, on_progress=tell
+                store,
+                sink,
+                run_id=run_id,
+                workflow_id=workflow_id,
+                format=kind or format_of(file),
+                on_progress=tell,
             )
     if file == "-":
         return

@@ -43,12 +43,14 @@ class Histories:
         """Count the runs."""
         return len(self._versions)
 
-    def take(self, number: int, raw: bytes) -> Line:
+    def take(self, number: int, raw: bytes | InvalidEvent) -> Line:
         """Take the file's next line.
 
         Raises ``ImportFailed`` for a bad one, which leaves everything as it was.
         """
         try:
+            if isinstance(raw, InvalidEvent):
+                raise raw
             fields = read_fields(raw)
             run_id = fields["run_id"]
             version = self._next(run_id, fields.get("version"))

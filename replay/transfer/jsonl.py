@@ -42,7 +42,7 @@ def read_fields(raw: bytes) -> dict[str, Any]:
     """Read a line as far as it can be told without its run. Raises ``InvalidArgument``."""
     if len(raw) > MAX_LINE_BYTES:
         raise InvalidEvent(f"the line is over {MAX_LINE_BYTES} bytes long")
-    fields = _loads(raw)
+    fields = load_json(raw)
     if not isinstance(fields, dict):
         raise InvalidEvent(f"a line must be a JSON object, not {type(fields).__name__}")
     unknown = fields.keys() - set(FIELDS)
@@ -106,8 +106,11 @@ def write_line(event: RecordedEvent) -> bytes:
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
 
 
-def _loads(raw: bytes) -> Any:
-    """Read JSON; orjson would turn a number beyond 64 bits into another one in silence."""
+def load_json(raw: bytes) -> Any:
+    """Read JSON; orjson would turn a number beyond 64 bits into another one in silence.
+
+    Raises ``InvalidEvent``.
+    """
     try:
         return json.loads(raw) if _LONG_NUMBER.search(raw) else orjson.loads(raw)
     except (ValueError, RecursionError) as error:

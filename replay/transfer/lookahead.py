@@ -52,7 +52,7 @@ def quick_turns(file: EventFile) -> Iterator[Turn]:
     """
     try:
         for number, raw in file.lines():
-            if b"run." in raw or b"\\u" in raw:
+            if isinstance(raw, bytes) and (b"run." in raw or b"\\u" in raw):
                 yield from _turn(number, raw)
     except ImportFailed:  # the file is cut off; the import itself says so
         return
