@@ -12,7 +12,10 @@ from click.exceptions import Exit
 
 from replay.cli.agents import agents
 from replay.cli.archive import archive
+from replay.cli.audit import audit
+from replay.cli.diff import diff
 from replay.cli.doctor import doctor
+from replay.cli.fork import fork, rerun
 from replay.cli.groups import groups
 from replay.cli.meta import completion, show_version
 from replay.cli.metrics import metrics
@@ -139,6 +142,10 @@ for _command in (
     signal,
     watch,
     state,
+    diff,
+    fork,
+    rerun,
+    audit,
     groups,
     parked,
     archive,

@@ -10,6 +10,7 @@ import click
 from replay.cli.options import Command, VersionOrMoment
 from replay.cli.output import emit, facts, table, to_json
 from replay.cli.session import Session
+from replay.cli.snapshots import traveling
 
 if TYPE_CHECKING:
     from projections import RunState
@@ -24,10 +25,8 @@ def state(session: Session, run: str, at: int | datetime | None) -> None:
 
     It is folded from the run's events; nothing is written.
     """
-    from replay import SyncTimeTravel  # noqa: PLC0415
-
-    with session.store() as store:
-        found = SyncTimeTravel(store).state_at(run, at)
+    with session.store() as store, traveling(session, store) as travel:
+        found = travel.state_at(run, at)
     if session.as_json:
         emit(found)
     else:
