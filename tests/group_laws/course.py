@@ -15,7 +15,7 @@ from samples import notes
 from servers import Server
 
 from eventstore import Append, EventStore
-from group_laws.crew import Crew
+from group_laws.crew import Crew, has_spoken
 from group_laws.journal import Journal
 
 RUNS = 60
@@ -24,6 +24,8 @@ STEPS = 14
 DONE_WITHIN_S = 60
 SLEEPS_S = (0.3, 1.6)
 """How long a sleep is; the lease ends in between."""
+OUTAGES_S = (0, 0, 0.4, 1.2)
+"""How long the server is away; the lease, and the patience of some members, ends in between."""
 
 
 class Course:
@@ -63,6 +65,8 @@ class Course:
             self._wake_those_whose_time_has_come()
         self._crew.wake_all()
         await soon(self._is_done, within_s=DONE_WITHIN_S)
+        for name in list(self._crew.members):
+            await has_spoken(name, self._store, self._server)
 
     async def _append(self) -> None:
         chosen = self._chance.sample(sorted(self.versions), 25)
@@ -91,7 +95,9 @@ class Course:
             self._crew.join()
 
     def _restart_server(self) -> None:
-        self._server.restart()
+        self._server.kill()
+        time.sleep(self._chance.choice(OUTAGES_S))
+        self._server.start()
 
     def _leave(self, name: str) -> None:
         member = self._crew.members[name]

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from faults import PROJECT
+from faults import PROJECT, soon
+from servers import Server
 
+from eventstore import EventStore
 from group_laws.member import Task
 
 LEAVES_WITHIN_S = 20
+HEARTBEATS = 3
 
 
 class Member:
@@ -113,6 +116,14 @@ class Crew:
         """The last words of all members, for a test that failed."""
         logs = sorted(self._folder.glob("*.log"))
         return "\n".join(f"--- {log.name}\n{log.read_text()[-2_000:]}" for log in logs)
+
+
+async def has_spoken(member: str, store: EventStore, server: Server) -> None:
+    """Wait until a member tells the server several times from now on that it is alive."""
+    members = store.operations.keys.members("g")
+    for _ in range(HEARTBEATS):
+        before = server.admin.zscore(members, member) or 0
+        await soon(lambda before=before: (server.admin.zscore(members, member) or 0) > before)
 
 
 @contextmanager

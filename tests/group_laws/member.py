@@ -18,7 +18,7 @@ from pathlib import Path
 
 from faults import soon
 
-from eventstore import Delivery, EventStore, RecordedEvent, Service
+from eventstore import Delivery, EventStore, RecordedEvent, Service, Settings
 from eventstore.groups import Backoff
 from group_laws.journal import Journal
 
@@ -34,6 +34,8 @@ class Task:
     group: str = "g"
     seed: int = 0
     lease_ms: int = 800
+    patience_ms: int = 15_000
+    """How long one call tries to reach the server."""
     max_deliveries: int = 1_000
     concurrency: int = 8
     batch_events: int = 64
@@ -119,7 +121,10 @@ def main() -> None:
         backoff=Backoff(first_ms=task.backoff_ms, max_ms=4 * task.backoff_ms),
     )
     service.on()(Handler(task, journal))
-    service.main(EventStore.open(task.url, namespace=task.namespace, partitions=None))
+    settings = Settings(append_timeout_ms=task.patience_ms)
+    service.main(
+        EventStore.open(task.url, namespace=task.namespace, partitions=None, settings=settings)
+    )
 
 
 if __name__ == "__main__":

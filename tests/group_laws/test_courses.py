@@ -47,6 +47,7 @@ def some_task(chance: random.Random, *where: str) -> Task:
         concurrency=chance.choice([1, 8, 32]),
         batch_events=chance.choice([1, 16, 256]),
         lease_ms=chance.choice([500, 800]),
+        patience_ms=chance.choice([200, 15_000]),
         longest_ms=chance.choice([1, 20, 60]),
         fail_chance=0.02,
         exit_chance=0.002,

@@ -16,7 +16,7 @@ from servers import Server
 from eventstore import EventStore
 from group_laws.acknowledgements import Acknowledgements, watched
 from group_laws.course import places_of
-from group_laws.crew import Crew, crew
+from group_laws.crew import Crew, crew, has_spoken
 from group_laws.journal import Journal, Line
 from group_laws.laws import acknowledged_too_soon, begun_after_acknowledged, out_of_order
 from group_laws.member import Task
@@ -43,17 +43,6 @@ class Scene:
     def open_gate(self, member: str) -> None:
         """Let a member's handlers end."""
         (self.folder / member).touch()
-
-    def beat_ms(self, member: str) -> float:
-        """When a member was heard of last, in ms since 1970."""
-        keys = self.store.operations.keys
-        return float(self.server.admin.zscore(keys.members("g"), member) or 0)
-
-    async def has_spoken(self, member: str) -> None:
-        """Wait until a member exchanged words with the server several times from now on."""
-        for _ in range(3):
-            before = self.beat_ms(member)
-            await soon(lambda before=before: self.beat_ms(member) > before)
 
 
 @pytest.fixture
@@ -86,7 +75,7 @@ async def test_a_zombies_acknowledgement_is_refused(scene: Scene) -> None:
     scene.open_gate("zombie")
     scene.crew.members["zombie"].wake()
     await soon(lambda: scene.lines("zombie", "ended"))
-    await scene.has_spoken("zombie")
+    await has_spoken("zombie", scene.store, scene.server)
     # then nothing is acknowledged, and it begins nothing else
     assert scene.acknowledged.first_ns == {}
     assert pending(scene.store, scene.server.admin, "g") >= 1
@@ -109,7 +98,7 @@ async def test_a_zombie_begins_nothing_of_what_its_successor_acknowledged(scene:
     scene.open_gate("zombie")
     scene.crew.members["zombie"].wake()
     await soon(lambda: scene.lines("zombie", "ended"))
-    await scene.has_spoken("zombie")
+    await has_spoken("zombie", scene.store, scene.server)
     # then it ended what it was in, and no more
     acknowledged_ns = await places_of(scene.store, scene.acknowledged.first_ns)
     assert set(acknowledged_ns) == PLACES
