@@ -14,6 +14,9 @@ from samples import notes
 from servers import Server
 
 from eventstore import EventStore
+from eventstore.groups import leases
+from eventstore.groups.hold import Hold, Membership
+from eventstore.plan import single
 from group_laws.acknowledgements import Acknowledgements, watched
 from group_laws.course import places_of
 from group_laws.crew import Crew, crew, has_spoken
@@ -116,3 +119,17 @@ async def test_the_handler_sees_that_the_epoch_rose(scene: Scene) -> None:
 def _is_done(scene: Scene) -> bool:
     done = {line.place for line in scene.lines("successor", "ended")}
     return done == PLACES and not pending(scene.store, scene.server.admin, "g")
+
+
+async def test_the_server_refuses_the_acknowledgement_of_an_old_epoch(scene: Scene) -> None:
+    # given what the zombie would send if it did not look at the clock first
+    keys, [begun] = scene.store.operations.keys, scene.lines("zombie", "begun")
+    events = await scene.store.load("run")
+    places = [event.position for event in events]
+    hold = Hold(Membership(keys, "g", "zombie"), begun.partition, begun.epoch)
+    # when
+    accepted = await scene.store.perform(single(leases.acknowledge(hold, places, places[-1])))
+    # then
+    assert not accepted
+    assert scene.acknowledged.first_ns == {}
+    assert pending(scene.store, scene.server.admin, "g") == len(places)
