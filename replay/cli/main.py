@@ -13,16 +13,17 @@ from click.exceptions import Exit
 from replay.cli.agents import agents
 from replay.cli.archive import archive
 from replay.cli.audit import audit
+from replay.cli.changing import abort, cancel, decide, expire, extend, link, resume
 from replay.cli.diff import diff
 from replay.cli.doctor import doctor
 from replay.cli.fork import fork, rerun
 from replay.cli.groups import groups
 from replay.cli.meta import completion, show_version
 from replay.cli.metrics import metrics
-from replay.cli.options import Group, global_options
+from replay.cli.options import Group
 from replay.cli.output import end_unread
 from replay.cli.parked import parked
-from replay.cli.pauses import pauses, restore, resume
+from replay.cli.pauses import pauses
 from replay.cli.project import project
 from replay.cli.runs import runs
 from replay.cli.search import search
@@ -30,6 +31,7 @@ from replay.cli.session import CannotDo, Session
 from replay.cli.signals import signal, watch
 from replay.cli.state import state
 from replay.cli.stats import stats
+from replay.cli.sweeps import reconcile, restore
 from replay.cli.timeline import timeline
 from replay.cli.transfer import export, import_
 from replay.cli.trim import trim
@@ -47,6 +49,8 @@ _DEMO = click.Command("demo", help="Show it all at work, on a small workflow.")
 
 class Commands(Group):
     """The commands, in the order in which they were added."""
+
+    shows_options = True
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click asks so
         """Name them."""
@@ -124,7 +128,6 @@ def commands() -> None:
     """
 
 
-commands.params += global_options(shown=True)
 commands.params.append(show_version)
 for _command in (
     _DEMO,
@@ -138,7 +141,14 @@ for _command in (
     agents,
     pauses,
     resume,
+    decide,
+    link,
+    extend,
+    expire,
+    cancel,
+    abort,
     restore,
+    reconcile,
     signal,
     watch,
     state,

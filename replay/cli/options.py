@@ -80,9 +80,14 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands."""
+    """A group of such commands, which takes the global options as well."""
 
     command_class = Command
+    shows_options = False
+
+    def __init__(self, *args: Any, **details: Any) -> None:
+        super().__init__(*args, **details)
+        self.params += global_options(shown=self.shows_options)
 
 
 if TYPE_CHECKING:
