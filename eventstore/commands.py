@@ -6,7 +6,7 @@ Nothing here does I/O. The asyncio and the blocking store execute the same descr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -236,20 +236,31 @@ def due_times(index: str, now_ms: int, limit: int) -> Command[list[int]]:
     return Command(words, lambda reply: [int(float(score)) for score in reply[1::2]])
 
 
+def due_timers(index: str, now_ms: int, limit: int) -> Command[list[DueTimer]]:
+    """Read the first timers of an index that are due, and take none of them."""
+    words = ("ZRANGEBYSCORE", index, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, limit)
+    return Command(
+        words,
+        lambda reply: _timers(
+            (*pair, pair[1]) for pair in zip(reply[::2], reply[1::2], strict=True)
+        ),
+    )
+
+
 def lease_due(index: str, now_ms: int | None, limit: int, lease_ms: int) -> Command[list[DueTimer]]:
     """Take due timers of an index under a lease."""
-
-    def decode(reply: list[list[bytes]]) -> list[DueTimer]:
-        timers = []
-        for member, due, leased in reply:
-            try:
-                timers.append(DueTimer(Timer.parse(member), int(float(due)), int(leased)))
-            except ValueError:
-                _log.warning("the due index holds %r, which is no timer; it is passed over", member)
-        return timers
-
     arguments = ["" if now_ms is None else now_ms, limit, lease_ms]
-    return _scripted("due", [index], arguments, decode)
+    return _scripted("due", [index], arguments, _timers)
+
+
+def _timers(found: Iterable[Sequence[bytes]]) -> list[DueTimer]:
+    timers = []
+    for member, due, leased in found:
+        try:
+            timers.append(DueTimer(Timer.parse(member), int(float(due)), int(float(leased))))
+        except ValueError:
+            _log.warning("the due index holds %r, which is no timer; it is passed over", member)
+    return timers
 
 
 def settle_timer(keys: Keys, due: DueTimer, *, is_taken: bool = False) -> Command[bool]:

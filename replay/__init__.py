@@ -29,6 +29,8 @@ _HOMES = {
     "RecoveryCounts": "recovery_counts",
     "SyncReconciler": "reconciler",
     "definition_hash": "definitions",
+    "leave_to_workers": "workers",
+    "worker_group": "workers",
     "Change": "timetravel",
     "Decision": "decision",
     "Fork": "timetravel",
@@ -68,6 +70,8 @@ __all__ = [
     "TimeTravel",
     "decide",
     "definition_hash",
+    "leave_to_workers",
+    "worker_group",
 ]
 
 

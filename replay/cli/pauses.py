@@ -1,4 +1,4 @@
-"""``runstore pauses``, ``runstore resume`` and ``runstore restore``."""
+"""``runstore pauses``: who waits for what, and how long still."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay.cli.listing import CSV, print_page
-from replay.cli.options import CURSOR, LIMIT, Command, JsonObject, Moment
-from replay.cli.output import Cell, emit, end_unread, note, to_json
+from replay.cli.options import CURSOR, LIMIT, Command, Moment
+from replay.cli.output import Cell
 from replay.cli.session import Session
 
 if TYPE_CHECKING:
-    from projections import Page, Pause
-    from replay import RestoreCounts, RunContext
+    from datetime import datetime
+
+    from projections import Page, Pause, Pauses
 
 
 @click.command(cls=Command)
@@ -34,10 +35,8 @@ if TYPE_CHECKING:
 @click.option("--expiring-before", type=Moment(), metavar="TIME", help="Only windows over then.")
 @click.option(
     "--order",
-    default="-paused",
-    show_default=True,
     metavar="ORDER",
-    help="paused or expires; with a minus the latest come first.",
+    help="paused or expires; with a minus the latest come first. Else -paused, overdue first.",
 )
 @LIMIT
 @CURSOR
@@ -46,108 +45,94 @@ if TYPE_CHECKING:
 def pauses(session: Session, /, *, status: tuple[str, ...], as_csv: bool, **filters: Any) -> None:
     """List pauses: those that still wait, unless a status, cause or actor is asked for.
 
-    A pause is overdue when its window is over and nothing was done about it: see restore.
+    A pause is overdue when its window is over and nothing was done about it: see restore. The
+    first page begins with those, unless an order is asked for.
     """
     from eventstore.clock import system_clock  # noqa: PLC0415
     from projections import Pauses  # noqa: PLC0415
     from projections.queries.pauses import WAITING  # noqa: PLC0415
 
     over = filters["cause"] or filters["actor"]
-    with session.reading() as database:
-        page: Page[Any] = Pauses(database).list_pauses(
-            status=status or (None if over else WAITING), **filters
-        )
     now = system_clock()
-
-    def overdue(pause: Pause) -> bool:
-        return pause.status == "open" and pause.expires_at is not None and pause.expires_at <= now
-
+    order = filters.pop("order")
+    asked = filters | {"status": status or (None if over else WAITING)}
+    with session.reading() as database:
+        queries = Pauses(database)
+        page: Page[Pause] = queries.list_pauses(**asked, order=order or "-paused")
+        if order is None and filters["cursor"] is None and not over:
+            page = _overdue_first(queries, page, asked, now)
     if session.as_json:
-        page = replace(
-            page, items=[asdict(pause) | {"overdue": overdue(pause)} for pause in page.items]
-        )
-    print_page(
-        session, page, _COLUMNS, lambda pause: _row(pause, overdue=overdue(pause)), as_csv=as_csv
-    )
+        items: list[Any] = [
+            asdict(pause)
+            | {"overdue": _is_overdue(pause, now), "left_seconds": _left_s(pause, now)}
+            for pause in page.items
+        ]
+        print_page(session, replace(page, items=items), _COLUMNS, lambda _: (), as_csv=as_csv)
+        return
+    print_page(session, page, _COLUMNS, lambda pause: _row(pause, now), as_csv=as_csv)
 
 
-_COLUMNS = ("run", "pause", "reason", "status", "paused", "expires", "on expiry", "waited s", "by")
+def _overdue_first(
+    queries: Pauses, page: Page[Pause], asked: dict[str, Any], now: datetime
+) -> Page[Pause]:
+    """Put the overdue pauses, the earliest first, before the others of the first page."""
+    if "open" not in asked["status"]:
+        return page
+    until = min(filter(None, (asked["expiring_before"], now)))
+    overdue = queries.list_pauses(
+        **asked | {"status": "open", "expiring_before": until}, order="expires"
+    ).items
+    shown = {(pause.run_id, pause.version) for pause in overdue}
+    others = [pause for pause in page.items if (pause.run_id, pause.version) not in shown]
+    return replace(page, items=[*overdue, *others])
 
 
-def _row(pause: Pause, *, overdue: bool) -> tuple[Cell, ...]:
+def _is_overdue(pause: Pause, now: datetime) -> bool:
+    return pause.status == "open" and pause.expires_at is not None and pause.expires_at <= now
+
+
+def _left_s(pause: Pause, now: datetime) -> float | None:
+    """Give how long the window lasts still; below 0 when it is overdue."""
+    if pause.status != "open" or pause.expires_at is None:
+        return None
+    return (pause.expires_at - now).total_seconds()
+
+
+def _countdown(pause: Pause, now: datetime) -> str | None:
+    left_s = _left_s(pause, now)
+    if left_s is None:
+        return None
+    from replay.axis import duration  # noqa: PLC0415
+
+    length = duration(round(abs(left_s) * 1_000))
+    return length if left_s > 0 else f"-{length}"
+
+
+_COLUMNS = (
+    "run",
+    "pause",
+    "reason",
+    "status",
+    "left",
+    "paused",
+    "expires",
+    "on expiry",
+    "waited s",
+    "by",
+)
+
+
+def _row(pause: Pause, now: datetime) -> tuple[Cell, ...]:
+    overdue = _is_overdue(pause, now)
     return (
         pause.run_id,
         pause.pause_id,
         pause.reason,
         pause.status + (", overdue" if overdue else ", late" if pause.late else ""),
+        _countdown(pause, now),
         pause.paused_at,
         pause.expires_at,
         pause.on_expiry,
         pause.waited_seconds,
         pause.actor or pause.cause,
     )
-
-
-@click.command(cls=Command)
-@click.argument("run")
-@click.option("--pause", "pause_id", metavar="PAUSE", help="Which, where several are open.")
-@click.option("--patch", type=JsonObject(), help="A JSON object that goes into the state.")
-@click.option("--actor", metavar="NAME", help="Who resumes it.")
-@click.pass_obj
-def resume(
-    session: Session,
-    run: str,
-    pause_id: str | None,
-    patch: dict[str, Any] | None,
-    actor: str | None,
-) -> None:
-    """End a pause, and print its context.
-
-    The context is what a worker needs to go on, as JSON. Of all that try, one wins; the others
-    exit with 1. A worker appends with the context's version as the expected one.
-    """
-    from replay import SyncRunControl  # noqa: PLC0415
-
-    with session.store() as store:
-        context = SyncRunControl(store).resume(run, patch, pause_id=pause_id, actor=actor)
-    click.echo(to_json(context, indented=not session.as_json))
-
-
-@click.command(cls=Command)
-@click.option("--follow", is_flag=True, help="Go on until interrupted.")
-@click.pass_obj
-def restore(session: Session, *, follow: bool) -> None:
-    """Let windows that are over take effect.
-
-    Each does so once, however many do this at the same time. Each run that goes on is printed:
-    its context, as one line of JSON, for whoever works on it. A line that could not be written is
-    printed again by a later restore. The counts go to stderr; with --json they are the last
-    line, {"counts": ...}.
-    """
-    from replay import RestoreCounts, SyncRestorer  # noqa: PLC0415
-
-    with session.store() as store:
-        restorer = SyncRestorer(store, _hand_over)
-        if follow:
-            restorer.run()
-        counts = RestoreCounts()
-        while (done := restorer.run_once()).due:
-            counts.add(done)
-    _print_counts(session, counts)
-    if counts.errors or counts.handovers_failed:
-        raise click.ClickException("not all could be dealt with; a later restore tries again")
-
-
-def _hand_over(context: RunContext) -> None:
-    try:
-        emit(context)
-    except BrokenPipeError:
-        end_unread()  # not an error of the run's worker: the run is handed over again, later
-
-
-def _print_counts(session: Session, counts: RestoreCounts) -> None:
-    if session.as_json:
-        emit({"counts": counts})
-        return
-    shown = asdict(counts)
-    note(", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in shown.items()))
