@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from replay import RecoveryCounts, RestoreCounts, RunContext, SyncReconciler, SyncRestorer
 
 FAILED = "not all could be dealt with; a later one tries again"
+TOGETHER = 100
+"""So many deadlines are taken at a time."""
 MAX_REHEARSED = 1_000
 """So many deadlines are looked at by a dry run."""
 
@@ -96,9 +98,11 @@ def reconcile(session: Session, *, follow: bool, dry_run: bool) -> None:
 def _sweep(service: SyncRestorer | SyncReconciler, counts: Any, *, follow: bool) -> Any:
     if follow:
         service.run()
-    while (done := service.run_once()).scanned:
+    while True:
+        done = service.run_once(TOGETHER)
         counts.add(done)
-    return counts
+        if done.scanned < TOGETHER:  # what becomes due from now on is for the next one
+            return counts
 
 
 def _rehearse(
