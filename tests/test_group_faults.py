@@ -32,14 +32,15 @@ from eventstore import (
     EventStore,
     HistoryGap,
     LogRegressed,
+    Position,
     RecordedEvent,
     Settings,
     StoreUnavailable,
     UnknownGroup,
 )
 from eventstore.commands import Command
-from eventstore.groups import ConsumerGroup, leases
-from eventstore.groups.hold import Membership
+from eventstore.groups import ConsumerGroup, Park, leases
+from eventstore.groups.hold import Hold, Membership
 from eventstore.plan import Plan
 from eventstore.transport.lines import _sha
 
@@ -570,6 +571,62 @@ async def test_a_pending_event_that_was_trimmed_is_told_and_stays_pending(
     # then
     ids = [row["message_id"].decode() for row in server.admin.xpending_range(log, "g", "-", "+", 9)]
     assert position.entry_id in ids
+
+
+@pytest.mark.parametrize("acknowledged", [0, 3])
+async def test_a_consumer_that_somebody_deleted_loses_no_pending_event(
+    store: EventStore, server: AnyServer, acknowledged: int
+) -> None:
+    """``XGROUP DELCONSUMER`` throws away what was pending."""
+    # given events that were delivered, some behind others acknowledged, and a deleted consumer
+    await _make_group(store)
+    await store.append("run", notes(10))
+    keys, partition = store.operations.keys, store.operations.keys.partition_of("run")
+    hold = await _hold(store, partition)
+    server.admin.xreadgroup("g", "gone", {hold.log: ">"})
+    positions = [event.position for event in await store.load("run")]
+    if acknowledged:
+        through = positions[4 : 4 + acknowledged]
+        await store.perform(_alone(leases.acknowledge(hold, through, Position(partition, 0, 0))))
+    server.admin.xgroup_delconsumer(hold.log, "g", "gone")
+    await store.append("run", notes(2))
+    # when somebody serves
+    seen = Seen()
+    await ConsumerGroup(store, "g", seen, member="gone").run_to_end()
+    # then
+    assert seen.by_run() == {"run": list(range(1, 13))}
+    assert pending(store, server.admin, "g") == 0
+    assert server.admin.hget(keys.lease(partition, "g"), "above") in (None, b"0")
+
+
+async def test_nothing_is_delivered_again_where_no_consumer_was_deleted(
+    store: EventStore, server: AnyServer
+) -> None:
+    seen, first = Seen(), True
+
+    async def handle(event: RecordedEvent) -> None:
+        if first and event.version == 3:
+            raise Park("for now")
+        await seen(event)
+
+    expected = await fill(store, runs=40, each=6)
+    await ConsumerGroup(store, "g", handle, create=True, batch_events=64).run_to_end()
+    first = False
+    group = ConsumerGroup(store, "g", handle)
+    for run_id in expected:
+        await group.redrive(run_id)
+    await group.run_to_end()
+    await fill(store, runs=40, each=1)
+    await ConsumerGroup(store, "g", handle).run_to_end()
+
+    assert len(seen.places) == len(set(seen.places)) == 280
+
+
+async def _hold(store: EventStore, partition: int) -> Hold:
+    who = Membership(store.operations.keys, "g", "gone")
+    grant = await store.perform(_alone(leases.acquire(who, partition, 60_000)))
+    assert isinstance(grant, leases.Grant)
+    return grant.hold
 
 
 async def test_a_hole_in_the_log_is_told(store: EventStore, server: AnyServer) -> None:

@@ -14,7 +14,7 @@ if begins > count_of(ARGV[4]) + 1 then return 2 end
 
 -- Whatever was read from here on by somebody who lost the lease is delivered once more.
 redis.call('XGROUP', 'SETID', KEYS[2], ARGV[1], ARGV[4])
-local old = {'ahead'}
+local old = {'ahead', 'above'}
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.sub(field, 1, 2) == 't:' then old[#old + 1] = field end
 end

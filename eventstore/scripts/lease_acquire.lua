@@ -26,7 +26,7 @@ if redis.call('EXISTS', log) == 1 then
 end
 if not last_delivered then return {'unknown'} end
 
-local held = redis.call('HMGET', lease, 'owner', 'until', 'done', 'mode', 'clean', 'ahead')
+local held = redis.call('HMGET', lease, 'owner', 'until', 'done', 'mode', 'clean', 'ahead', 'above')
 local owner, ends, done, mode = held[1] or '', tonumber(held[2] or 0), held[3], held[4] or 'live'
 if owner ~= '' and owner ~= ARGV[2] and ends > now then
   return {'held', owner, text(ends - now)}
@@ -47,6 +47,17 @@ local begins = first and count_of(first[1]) or count_of(tail) + 1
 if begins > count_of(done) + 1 then mode = 'archive' end
 
 redis.call('HDEL', lease, '')  -- see lease_renew.lua
+if mode == 'live' then
+  local pending = redis.call('XPENDING', log, ARGV[1])[1]
+  local known = pending + tonumber(held[7] or 0)
+  if known < count_of(last_delivered) - count_of(done) then
+    -- Entries that were delivered are neither pending nor through: their consumer was deleted
+    -- (XGROUP DELCONSUMER). They are delivered once more, with what was handled beside them.
+    redis.call('XGROUP', 'SETID', log, ARGV[1], done)
+    redis.call('HDEL', lease, 'above')
+    last_delivered = done
+  end
+end
 local epoch = redis.call('HINCRBY', lease, 'epoch', 1)
 redis.call('HSET', lease, 'owner', ARGV[2], 'until', text(now + tonumber(ARGV[3])),
   'done', done, 'mode', mode, 'clean', '', 'moved', text(now))

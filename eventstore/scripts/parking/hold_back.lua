@@ -23,7 +23,11 @@ if tonumber(newest) > tonumber(last) then
   redis.call('HSET', KEYS[3], run, table.concat({dead, first, newest, state}, ' '))
 end
 for i = from + 1, #ARGV, 2 do
-  redis.call('XACK', KEYS[2], ARGV[1], ARGV[i])
-  if held[3] == 'archive' then redis.call('HDEL', KEYS[1], 't:' .. ARGV[i]) end
+  local count = redis.call('XACK', KEYS[2], ARGV[1], ARGV[i])
+  if held[3] == 'archive' then
+    redis.call('HDEL', KEYS[1], 't:' .. ARGV[i])
+  else
+    redis.call('HINCRBY', KEYS[1], 'above', count)  -- see acknowledge.lua
+  end
 end
 return (#ARGV - from + 1) / 2

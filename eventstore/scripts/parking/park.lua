@@ -25,8 +25,12 @@ else
 end
 
 local function acknowledge(entry_id)
-  redis.call('XACK', KEYS[2], ARGV[1], entry_id)
-  if held[3] == 'archive' then redis.call('HDEL', KEYS[1], 't:' .. entry_id) end
+  local count = redis.call('XACK', KEYS[2], ARGV[1], entry_id)
+  if held[3] == 'archive' then
+    redis.call('HDEL', KEYS[1], 't:' .. entry_id)
+  else
+    redis.call('HINCRBY', KEYS[1], 'above', count)  -- see acknowledge.lua
+  end
 end
 acknowledge(ARGV[6])
 for i = 15, #ARGV do acknowledge(ARGV[i]) end
