@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
@@ -20,7 +20,7 @@ from eventstore.appends import Append, AppendResult
 from eventstore.checks import check_count
 from eventstore.commands import server_time
 from eventstore.operations import Operations
-from eventstore.plan import Plan
+from eventstore.plan import Plan, single
 from eventstore.watch_commands import known_append, leave_receipt, receipt
 from projections.state import RunState
 from replay.context import RunContext
@@ -43,10 +43,13 @@ def deliver(
     if run_id is not None:
         delivered = yield from deliver_to(operations, signal, run_id, rules, is_named=True)
         return Delivery(signal.type, signal.source_id, (delivered,) if delivered else (), count=1)
-    earlier = yield from _receipt(operations, signal)
+    finder = Finder(operations.keys, signal)
+    earlier, _ = yield from abreast([_receipt(operations, signal), finder.begin()])
+    if isinstance(earlier, RunStoreError):
+        raise earlier
     if earlier is not None:
         return earlier
-    reached, refused = yield from _deliver_to_watchers(operations, signal, rules)
+    reached, refused = yield from _deliver_to_found(operations, signal, rules, finder)
     if signal.name and reached and not refused and not rules.dry_run:
         text = orjson.dumps({"runs": len(reached), "digest": signal.digest}).decode()
         keep_ms = operations.settings.signal_receipt_ms
@@ -72,12 +75,11 @@ def _check(operations: Operations, signal: Signal, rules: Rules) -> None:
         )
 
 
-def _deliver_to_watchers(
-    operations: Operations, signal: Signal, rules: Rules
+def _deliver_to_found(
+    operations: Operations, signal: Signal, rules: Rules, finder: Finder
 ) -> Plan[tuple[list[Delivered], dict[str, RunStoreError]]]:
     reached: list[Delivered] = []
     refused: dict[str, RunStoreError] = {}
-    finder = Finder(operations.keys, signal)
     while not finder.done:
         found = yield from finder.next_page()
         for begin in range(0, len(found), RUNS_TOGETHER):
@@ -104,13 +106,12 @@ def deliver_to(
     """
     lost: WrongExpectedVersion | None = None
     for _ in range(MAX_CONFLICTS):
-        earlier = yield from _earlier(operations, signal, run_id)
-        if earlier:
-            return earlier
-        state = yield from load_state(operations, run_id)
+        found = yield from _looked_up(operations, signal, run_id)
+        if isinstance(found, Delivered):
+            return found
+        state, now_ms = found
         if not is_named and not is_watching(state, signal.type, signal.payload):
             return None
-        (now_ms,) = yield [server_time()]
         reception = receive(state, signal, rules, now_ms)
         if rules.dry_run:
             return _told(state, reception, state.version + 1)
@@ -121,6 +122,24 @@ def deliver_to(
         except IdempotencyConflict:
             continue  # it came twice at the same time; what the other one did shows now
     raise lost or RunStoreError("unreachable")
+
+
+def _looked_up(
+    operations: Operations, signal: Signal, run_id: str
+) -> Plan[Delivered | tuple[RunState, int]]:
+    """Give what the same signal did before; else how the run stands, and the server's time."""
+    plans: list[Plan[Any]] = [
+        _earlier(operations, signal, run_id),
+        load_state(operations, run_id),
+        single(server_time()),
+    ]
+    outcomes: list[Any] = yield from abreast(plans)
+    for outcome in outcomes:  # what was done before counts, even of a run that cannot be read
+        if isinstance(outcome, RunStoreError):
+            raise outcome
+        if isinstance(outcome, Delivered):
+            return outcome
+    return outcomes[1], outcomes[2]
 
 
 def _record(
@@ -198,8 +217,3 @@ def _receipt(operations: Operations, signal: Signal) -> Plan[Delivery | None]:
             source_id=signal.source_id,
         )
     return Delivery(signal.type, signal.source_id, deduplicated=True, count=known["runs"])
-
-
-def names(deliveries: Sequence[Delivered]) -> list[str]:
-    """Give the runs that something was delivered to."""
-    return [each.run_id for each in deliveries]

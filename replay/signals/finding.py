@@ -25,26 +25,22 @@ class _Cursor:
 
 
 class Finder:
-    """Gives the runs that watch for a signal, page by page, each once."""
+    """Gives the runs that watch for a signal, page by page, each once. Let it ``begin`` first."""
 
     def __init__(self, keys: Keys, signal: Signal) -> None:
         self._keys = keys
         self._signal = signal
-        self._cursors: list[_Cursor] | None = None
+        self._cursors: list[_Cursor] = []
         self._seen: set[str] = set()
 
     @property
     def done(self) -> bool:
         """Whether there are no more pages."""
-        return self._cursors == []
+        return not self._cursors
 
     def next_page(self) -> Plan[list[str]]:
         """Read the next page of run ids. It may be empty and yet not the last one."""
-        if self._cursors is None:
-            self._cursors = yield from self._begin()
         cursors, self._cursors = self._cursors[:READS_TOGETHER], self._cursors[READS_TOGETHER:]
-        if not cursors:
-            return []
         pages = yield [
             watchers_page(self._keys, c.partition, c.prefix, c.after, ENTRIES_A_READ)
             for c in cursors
@@ -68,9 +64,8 @@ class Finder:
             found[watcher.run_id] = None
         return list(found)
 
-    def _begin(self) -> Plan[list[_Cursor]]:
+    def begin(self) -> Plan[None]:
         """Learn by which fields watchers are found, and where those lie that ask for its values."""
-        cursors: list[_Cursor] = []
         waiting: dict[int, str | None] = dict.fromkeys(range(self._keys.partitions))
         while waiting:
             pages = yield [
@@ -79,10 +74,9 @@ class Finder:
             ]
             asked, waiting = list(waiting), {}
             for partition, fields in zip(asked, pages, strict=True):
-                cursors += [_Cursor(partition, prefix) for prefix in self._prefixes(fields)]
+                self._cursors += [_Cursor(partition, prefix) for prefix in self._prefixes(fields)]
                 if len(fields) == FIELDS_A_READ:
                     waiting[partition] = fields[-1]
-        return cursors
 
     def _prefixes(self, fields: Iterable[str]) -> Iterable[str]:
         for field in fields:
