@@ -66,7 +66,8 @@ def verify(
     - The runs: versions without a gap up to the head, and that Redis holds what the archive does.
     - Projections: that their rows are what the events make of them.
 
-    Reads in pages: memory does not grow with the store. What is appended meanwhile does no harm.
+    Projections are made anew from what the store reads: open it with its archive. Everything is
+    read in pages: memory does not grow with the store. What is appended meanwhile does no harm.
     Raises ``StoreUnavailable``, and ``InvalidArgument`` for a key or seal that is none.
     """
     audit = _Audit(store, Found(max_findings), on_progress or (lambda _part, _done: None))
@@ -132,7 +133,7 @@ class _Audit:
     ) -> list[str]:
         """Verify projections, one after the other; give the names of those that could be."""
         checked: list[str] = []
-        if database is None:
+        if database is None or not self._is_ours(database):
             return checked
         for projection in projections:
             name = projection.name
@@ -152,3 +153,11 @@ class _Audit:
             self.found.add_all(rows, own.found)
             checked.append(name)
         return checked
+
+    def _is_ours(self, database: Database) -> bool:
+        with database.snapshot() as tx:
+            found = tx.execute("SELECT value FROM meta WHERE name = 'store'")
+        if not found or found[0][0] == self._store.identity:
+            return True
+        self.unchecked.append(f"database {database.path} was made from another store")
+        return False
