@@ -11,31 +11,37 @@ from eventstore.watches import Watcher
 _log = logging.getLogger("runstore.signals")
 
 
-def watched_fields(
-    keys: Keys, partition: int, signal_type: str, after: str | None, limit: int
-) -> Command[list[str]]:
-    """Read which fields the watchers of a type are found by; '' stands for those found by none."""
+def next_field(
+    keys: Keys, partition: int, signal_type: str, after: str | None
+) -> Command[str | None]:
+    """Read by which field watchers of a type are found, the next one behind a field.
+
+    '' stands for those that are found by none; None is the end.
+    """
     lower = f"[{signal_type}\0" if after is None else f"[{signal_type}\0{after}\1"
-    words = (1, keys.watches(partition), lower, f"({signal_type}\1", limit)
-    return Command(words, lambda reply: [field.decode() for field in reply], "watched_fields")
+    words = ("ZRANGEBYLEX", keys.watches(partition), lower, f"({signal_type}\1", "LIMIT", 0, 1)
+    return Command(words, lambda reply: reply[0].split(b"\0", 2)[1].decode() if reply else None)
 
 
 def watchers_page(
     keys: Keys, partition: int, prefix: str, after: bytes | None, limit: int
-) -> Command[list[Watcher]]:
-    """Read up to ``limit`` entries of the index that begin with ``prefix``, behind one of them."""
+) -> Command[tuple[list[Watcher], bytes | None]]:
+    """Read up to ``limit`` entries of the index that begin with ``prefix``, behind one of them.
+
+    Gives, too, behind which entry there may be more.
+    """
     lower = f"[{prefix}".encode() if after is None else b"(" + after
     upper = f"({prefix[:-1]}\1"
     words = ("ZRANGEBYLEX", keys.watches(partition), lower, upper, "LIMIT", 0, limit)
 
-    def decode(reply: list[bytes]) -> list[Watcher]:
+    def decode(reply: list[bytes]) -> tuple[list[Watcher], bytes | None]:
         found = []
         for member in reply:
             try:
                 found.append(Watcher.parse(member))
             except ValueError:
                 _log.warning("the index of watches holds %r; it is passed over", member)
-        return found
+        return found, reply[-1] if len(reply) == limit else None
 
     return Command(words, decode)
 

@@ -35,14 +35,12 @@ class Watcher:
 
     run_id: str
     conditions: Sequence[Condition]
-    member: bytes
-    """Its name in the index."""
 
     @classmethod
     def parse(cls, member: bytes) -> Watcher:
         """Read an entry of the index. Raises ``ValueError`` if it is none."""
         run_id, _, _, conditions = orjson.loads(member.split(b"\0", 3)[-1])
-        return cls(run_id, conditions, member)
+        return cls(run_id, conditions)
 
 
 @dataclass(frozen=True, slots=True)

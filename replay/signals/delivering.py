@@ -44,10 +44,11 @@ def deliver(
         delivered = yield from deliver_to(operations, signal, run_id, rules, is_named=True)
         return Delivery(signal.type, signal.source_id, (delivered,) if delivered else (), count=1)
     finder = Finder(operations.keys, signal)
-    earlier, _ = yield from abreast([_receipt(operations, signal), finder.begin()])
+    plans: list[Plan[Any]] = [_receipt(operations, signal), finder.next_page()]
+    earlier, _ = yield from abreast(plans)
     if isinstance(earlier, RunStoreError):
         raise earlier
-    if earlier is not None:
+    if isinstance(earlier, Delivery):
         return earlier
     reached, refused = yield from _deliver_to_found(operations, signal, rules, finder)
     if signal.name and reached and not refused and not rules.dry_run:

@@ -76,10 +76,10 @@ def watchers(operations: Operations, signal_type: str, limit: int) -> Plan[list[
     check_name("type", signal_type)
     check_count("limit", limit)
     keys, prefix = operations.keys, prefix_of(signal_type).rstrip("\0") + "\0"
-    pages: list[list[Watcher]] = yield [
+    pages: list[tuple[list[Watcher], object]] = yield [
         watchers_page(keys, partition, prefix, None, limit) for partition in range(keys.partitions)
     ]
-    return [watcher for page in pages for watcher in page][:limit]
+    return [watcher for page, _ in pages for watcher in page][:limit]
 
 
 def _record(
