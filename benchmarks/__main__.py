@@ -20,6 +20,7 @@ from benchmarks import (
     querying,
     restoring,
     retaining,
+    signalling,
     waking,
 )
 from benchmarks.ground import Ground
@@ -36,6 +37,7 @@ SUBJECTS: dict[str, Callable[[Ground], Iterator[Contest]]] = {
     "querying": querying.contests,
     "importing": importing.contests,
     "restoring": restoring.contests,
+    "signalling": signalling.contests,
     "retaining": retaining.contests,
     "consuming": consuming.contests,
     "waking": waking.contests,
