@@ -27,6 +27,8 @@ DEFAULT_IDLE_MS = 200
 DEFAULT_BATCH_RUNS = 100
 DEFAULT_CONCURRENCY = 32
 
+MAX_SETTLE_S = 1.0
+
 COMES_AGAIN = "the %s timer of run %r could not be dealt with, it comes again"
 RAISED = "the worker of run %r raised"
 
@@ -91,10 +93,28 @@ class Job(Generic[C]):
             yield due[begin : begin + self.together]
 
     def effects(
-        self, operations: Operations, due: Sequence[DueTimer], now_ms: int
+        self,
+        operations: Operations,
+        due: Sequence[DueTimer],
+        now_ms: int,
+        taken: Sequence[DueTimer],
     ) -> Plan[list[Any]]:
-        """Deal with timers side by side; give the effect of each, or a ``Failure``."""
-        return abreast([_guarded(self.effect(operations, timer, now_ms)) for timer in due])
+        """Deal with timers side by side; give the effect of each, or a ``Failure``.
+
+        The timers of runs that were ``taken`` before are taken off their index on the way.
+        """
+        plans: list[Plan[Any]] = [_guarded(self.effect(operations, timer, now_ms)) for timer in due]
+        tidying = [settled(operations, taken)] if taken else []
+        effects = yield from abreast([*plans, *tidying])
+        for error in effects[len(plans) :]:
+            if isinstance(error, Exception):
+                raise error
+        return effects[: len(plans)]
+
+    @property
+    def settle_within_s(self) -> float:
+        """How long the timer of a run that was taken may wait for others."""
+        return min(MAX_SETTLE_S, self.handover_ms / 4_000)
 
     def counted(
         self, counts: C, due: Sequence[DueTimer], effects: Sequence[Any], begun_s: float
@@ -113,6 +133,11 @@ class Job(Generic[C]):
                 continue
             is_fresh = effect.due is not timer
             yield effect, begun_s + (self.handover_ms if is_fresh else self.lease_ms) / 1000
+
+    def raised(self, counts: C, handover: Handover, error: Exception) -> None:
+        """Count and log a worker that could not be reached."""
+        self.logger.error(RAISED, handover.context.run_id, exc_info=error)
+        counts.handed(is_taken=False)
 
     def tell(self, counts: C) -> None:
         """Log what a round did."""
@@ -148,7 +173,9 @@ class Sweeper(Generic[C]):
         self._hand_on = hand_on
         self._job = job
         self._stop = asyncio.Event()
+        self._room = asyncio.Semaphore(job.together)
         self._taken: list[DueTimer] = []
+        self._waiting_since_s = 0.0
         self._settling = asyncio.Lock()
         self.counts = job.counts()
 
@@ -158,37 +185,67 @@ class Sweeper(Generic[C]):
         due, now_ms = await self._store.perform(job.take(operations, now, limit))
         counts = job.counts()
         counts.scanned = len(due)
-        room = asyncio.Semaphore(job.together)
         async with asyncio.TaskGroup() as group:
             for part in job.parts(due):
-                effects = await self._store.perform(job.effects(operations, part, now_ms))
+                taken, self._taken = self._taken, []
+                plan = job.effects(operations, part, now_ms, taken)
+                try:
+                    effects = await self._store.perform(plan)
+                except StoreUnavailable:
+                    self._taken += taken
+                    raise
                 for handover, until_s in job.counted(counts, part, effects, begun_s):
-                    group.create_task(self._hand_over(handover, until_s, counts, room))
+                    await self._begin(handover, until_s, counts, group)
+            await self._settle()
         self.counts.add(counts)
         job.tell(counts)
         return counts
 
-    async def _hand_over(
-        self, handover: Handover, until_s: float, counts: C, room: asyncio.Semaphore
+    async def _begin(
+        self, handover: Handover, until_s: float, counts: C, group: asyncio.TaskGroup
     ) -> None:
-        async with room:
+        """Hand a run on; wait here while as many as may be are handed on by coroutines."""
+        await self._room.acquire()
+        is_under_way = False
+        try:
             if monotonic() >= until_s:
                 return  # it waited for its turn too long: others may have it by now
             counts.count(handover)
-            try:
-                result = self._hand_on(handover.context)
-                if inspect.isawaitable(result):
-                    await result
-            except Exception:
-                self._job.logger.exception(RAISED, handover.context.run_id)
-                counts.handed(is_taken=False)
+            result = self._hand_on(handover.context)
+            if inspect.isawaitable(result):
+                group.create_task(self._finish(handover, result, counts))
+                is_under_way = True
                 return
-            await self._settle(handover.due)
-            counts.handed(is_taken=True)
+        except Exception as error:  # noqa: BLE001 - it is the worker's, and the run comes again
+            self._job.raised(counts, handover, error)
+        else:
+            await self._note_taken(handover, counts)
+        finally:
+            if not is_under_way:
+                self._room.release()
 
-    async def _settle(self, due: DueTimer) -> None:
-        """Take a timer off; those that come while others are on their way go together."""
-        self._taken.append(due)
+    async def _finish(self, handover: Handover, work: Awaitable[None], counts: C) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - it is the worker's, and the run comes again
+            self._job.raised(counts, handover, error)
+        else:
+            counts.handed(is_taken=True)
+            self._taken.append(handover.due)
+            await self._settle()
+        finally:
+            self._room.release()
+
+    async def _note_taken(self, handover: Handover, counts: C) -> None:
+        counts.handed(is_taken=True)
+        if not self._taken:
+            self._waiting_since_s = monotonic()
+        self._taken.append(handover.due)
+        if monotonic() - self._waiting_since_s > self._job.settle_within_s:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Take timers off; those that come while others are on their way go together."""
         async with self._settling:
             together, self._taken = self._taken, []
             if together:
@@ -222,6 +279,8 @@ class SyncSweeper(Generic[C]):
         self._hand_on = hand_on
         self._job = job
         self._stop = threading.Event()
+        self._taken: list[DueTimer] = []
+        self._waiting_since_s = 0.0
         self.counts = job.counts()
 
     def run_once(self, limit: int = DEFAULT_BATCH_RUNS, now: datetime | None = None) -> C:
@@ -231,9 +290,15 @@ class SyncSweeper(Generic[C]):
         counts = job.counts()
         counts.scanned = len(due)
         for part in job.parts(due):
-            effects = self._store.perform(job.effects(operations, part, now_ms))
+            taken, self._taken = self._taken, []
+            try:
+                effects = self._store.perform(job.effects(operations, part, now_ms, taken))
+            except StoreUnavailable:
+                self._taken += taken
+                raise
             for handover, until_s in job.counted(counts, part, effects, begun_s):
                 self._hand_over(handover, until_s, counts)
+        self._settle()
         self.counts.add(counts)
         job.tell(counts)
         return counts
@@ -244,12 +309,20 @@ class SyncSweeper(Generic[C]):
         counts.count(handover)
         try:
             self._hand_on(handover.context)
-        except Exception:
-            self._job.logger.exception(RAISED, handover.context.run_id)
-            counts.handed(is_taken=False)
+        except Exception as error:  # noqa: BLE001 - it is the worker's, and the run comes again
+            self._job.raised(counts, handover, error)
             return
-        self._store.perform(settled(self._store.operations, [handover.due]))
         counts.handed(is_taken=True)
+        if not self._taken:
+            self._waiting_since_s = monotonic()
+        self._taken.append(handover.due)
+        if monotonic() - self._waiting_since_s > self._job.settle_within_s:
+            self._settle()
+
+    def _settle(self) -> None:
+        together, self._taken = self._taken, []
+        if together:
+            self._store.perform(settled(self._store.operations, together))
 
     def run(self) -> None:
         """Go on until ``stop``; looks for due timers every ``idle_ms``.
