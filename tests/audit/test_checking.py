@@ -123,7 +123,7 @@ def test_the_workflow_sees_state_and_events_before_each_decision(
         seen.append((state.version, len(so_far)))
 
     SyncAudit(sync_store).check(look)
-    assert seen == [(n, n) for n in range(7)]
+    assert seen == [(n, n) for n in range(6)]
 
 
 def test_yesterdays_runs_are_chosen_by_when_they_began(sync_store: SyncEventStore) -> None:
