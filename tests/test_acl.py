@@ -58,6 +58,25 @@ async def test_the_acl_is_enough_for_a_store_a_group_and_a_restorer(limited: Eve
     assert len([event async for event in limited.read_all()]) == 6
 
 
+async def test_the_acl_is_enough_for_signals(limited: EventStore) -> None:
+    # given a run that waits, and one that watches
+    control = RunControl(limited)
+    for name in ("waits", "watches"):
+        await limited.append(name, NewEvent("run.created"))
+    waited = {"wait_for": [{"type": "paid"}], "wait_timeout": 60}
+    await control.pause("waits", state={}, window=None, on_expiry="park", **waited)
+    await control.watch("watches", "paid", watch_id="w")
+    # when a signal comes for them
+    delivery = await control.deliver("paid", 7, source_id="hook")
+    # then nothing was refused
+    assert {each.run_id: each.outcome for each in delivery.runs} == {
+        "waits": "resumed",
+        "watches": "buffered",
+    }
+    assert await control.unwatch("watches", "w")
+    assert (await control.deliver("paid", 7, source_id="hook")).deduplicated
+
+
 async def test_the_acl_is_enough_for_archive_and_retention(
     limited: EventStore, tmp_path: Path
 ) -> None:
