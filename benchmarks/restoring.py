@@ -123,14 +123,14 @@ def _windows(ground: Ground, stores: Stores) -> Contest:
 
     def one_after_the_other() -> int:
         restorer = SyncRestorer(stores.blocking, _take)
-        while restorer.run_once(LIMIT_RUNS).due:
+        while restorer.run_once(LIMIT_RUNS).scanned:
             pass
         assert restorer.counts.restored == amount
         return amount
 
     async def side_by_side() -> int:
         restorer = Restorer(stores.asynchronous, _take)
-        while (await restorer.run_once(LIMIT_RUNS)).due:
+        while (await restorer.run_once(LIMIT_RUNS)).scanned:
             pass
         assert restorer.counts.restored == amount
         return amount
