@@ -40,6 +40,8 @@ class Watcher:
     def parse(cls, member: bytes) -> Watcher:
         """Read an entry of the index. Raises ``ValueError`` if it is none."""
         run_id, _, _, conditions = orjson.loads(member.split(b"\0", 3)[-1])
+        if not isinstance(run_id, str) or not isinstance(conditions, list):
+            raise ValueError("this is no entry of the index")  # noqa: TRY004 - as for bad JSON
         return cls(run_id, conditions)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from replay.recovery_counts import RecoveryCounts
     from replay.restore_counts import RestoreCounts
     from replay.restorer import Restorer, SyncRestorer
+    from replay.signals.delivery import Delivered, SignalDelivery
+    from replay.signals.watching import Watching
     from replay.sync_control import SyncRunControl
     from replay.timetravel import Change, Fork, SnapshotFile, SyncTimeTravel, TimeTravel
 
@@ -33,17 +35,20 @@ _HOMES = {
     "worker_group": "workers",
     "Change": "timetravel",
     "Decision": "decision",
+    "Delivered": "signals.delivery",
     "Fork": "timetravel",
     "Paused": "pausing",
     "RestoreCounts": "restore_counts",
     "Restorer": "restorer",
     "RunContext": "context",
     "RunControl": "control",
+    "SignalDelivery": "signals.delivery",
     "SnapshotFile": "timetravel",
     "SyncRestorer": "restorer",
     "SyncRunControl": "sync_control",
     "SyncTimeTravel": "timetravel",
     "TimeTravel": "timetravel",
+    "Watching": "signals.watching",
     "decide": "decision",
 }
 
@@ -51,6 +56,7 @@ __all__ = [
     "Change",
     "Decision",
     "Definitions",
+    "Delivered",
     "Expired",
     "Fork",
     "Lateness",
@@ -62,12 +68,14 @@ __all__ = [
     "Restorer",
     "RunContext",
     "RunControl",
+    "SignalDelivery",
     "SnapshotFile",
     "SyncReconciler",
     "SyncRestorer",
     "SyncRunControl",
     "SyncTimeTravel",
     "TimeTravel",
+    "Watching",
     "decide",
     "definition_hash",
     "leave_to_workers",

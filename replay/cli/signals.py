@@ -16,7 +16,7 @@ from replay.cli.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from replay.signals.delivery import Delivery
+    from replay.signals.delivery import SignalDelivery
 
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 _CONDITION = re.compile(r"^(\S+?)\s*(==|!=|>=|<=|>|<)\s*(.+)$")
@@ -62,12 +62,12 @@ def signal(session: Session, /, **asked: Any) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _as_json(delivery: Delivery) -> dict[str, Any]:
+def _as_json(delivery: SignalDelivery) -> dict[str, Any]:
     refused = [{"run_id": run, "error": str(error)} for run, error in delivery.refused.items()]
     return asdict(delivery) | {"refused": refused}
 
 
-def _print(delivery: Delivery, *, dry_run: bool) -> None:
+def _print(delivery: SignalDelivery, *, dry_run: bool) -> None:
     if delivery.runs:
         rows = [(each.run_id, each.outcome, each.pause_id, each.version) for each in delivery.runs]
         table(("run", "would be" if dry_run else "outcome", "pause", "version"), rows)

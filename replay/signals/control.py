@@ -9,7 +9,7 @@ from eventstore import EventStore, SyncEventStore
 from eventstore.plan import Plan
 from replay.signals import watching
 from replay.signals.delivering import deliver
-from replay.signals.delivery import Delivery
+from replay.signals.delivery import SignalDelivery
 from replay.signals.receiving import Rules, WhenFull
 from replay.signals.signal import Signal
 from replay.signals.watching import Watching
@@ -58,7 +58,7 @@ class SignalControl:
         handover_ms: int = DEFAULT_HANDOVER_MS,
         actor: str | None = None,
         dry_run: bool = False,
-    ) -> Delivery:
+    ) -> SignalDelivery:
         """Deliver a signal to the named run, or to each run that watches for it.
 
         It ends a pause that waits for it, in the same append; else the run keeps it for a pause
@@ -115,7 +115,7 @@ class SyncSignalControl:
         handover_ms: int = DEFAULT_HANDOVER_MS,
         actor: str | None = None,
         dry_run: bool = False,
-    ) -> Delivery:
+    ) -> SignalDelivery:
         """Deliver a signal to a run, or to all that watch for it; see ``RunControl.deliver``."""
         rules = (patch, when_full, handover_ms, dry_run)
         return self._store.perform(
@@ -128,7 +128,7 @@ def _delivery(
     signal: Signal,
     run_id: str | None,
     rules: tuple[bool, WhenFull, int, bool],
-) -> Plan[Delivery]:
+) -> Plan[SignalDelivery]:
     patch, when_full, handover_ms, dry_run = rules
     operations = store.operations
     most = operations.settings.max_buffered_signals

@@ -25,7 +25,7 @@ from eventstore.watch_commands import known_append, leave_receipt, receipt
 from projections.state import RunState
 from replay.context import RunContext
 from replay.pausing import MAX_CONFLICTS, load_state
-from replay.signals.delivery import Delivered, Delivery
+from replay.signals.delivery import Delivered, SignalDelivery
 from replay.signals.finding import Finder
 from replay.signals.matching import is_watching
 from replay.signals.receiving import Reception, Rules, receive, timers_of
@@ -37,25 +37,29 @@ RUNS_TOGETHER = 100
 
 def deliver(
     operations: Operations, signal: Signal, run_id: str | None, rules: Rules
-) -> Plan[Delivery]:
+) -> Plan[SignalDelivery]:
     """Deliver a signal to the named run, or to each run that watches for it."""
     _check(operations, signal, rules)
     if run_id is not None:
         delivered = yield from deliver_to(operations, signal, run_id, rules, is_named=True)
-        return Delivery(signal.type, signal.source_id, (delivered,) if delivered else (), count=1)
+        return SignalDelivery(
+            signal.type, signal.source_id, (delivered,) if delivered else (), count=1
+        )
     finder = Finder(operations.keys, signal)
     plans: list[Plan[Any]] = [_receipt(operations, signal), finder.next_page()]
-    earlier, _ = yield from abreast(plans)
-    if isinstance(earlier, RunStoreError):
-        raise earlier
-    if isinstance(earlier, Delivery):
-        return earlier
+    for outcome in (yield from abreast(plans)):
+        if isinstance(outcome, RunStoreError):
+            raise outcome
+        if isinstance(outcome, SignalDelivery):
+            return outcome
     reached, refused = yield from _deliver_to_found(operations, signal, rules, finder)
     if signal.name and reached and not refused and not rules.dry_run:
         text = orjson.dumps({"runs": len(reached), "digest": signal.digest}).decode()
         keep_ms = operations.settings.signal_receipt_ms
         yield [leave_receipt(operations.keys, signal.name, text, keep_ms)]
-    return Delivery(signal.type, signal.source_id, tuple(reached), refused, count=len(reached))
+    return SignalDelivery(
+        signal.type, signal.source_id, tuple(reached), refused, count=len(reached)
+    )
 
 
 def _check(operations: Operations, signal: Signal, rules: Rules) -> None:
@@ -105,7 +109,6 @@ def deliver_to(
     another signal of the same source id, ``WrongExpectedVersion`` where others appended all the
     while, and as ``append`` does.
     """
-    lost: WrongExpectedVersion | None = None
     for _ in range(MAX_CONFLICTS):
         found = yield from _looked_up(operations, signal, run_id)
         if isinstance(found, Delivered):
@@ -118,11 +121,9 @@ def deliver_to(
             return _told(state, reception, state.version + 1)
         try:
             return (yield from _record(operations, state, signal, reception, now_ms, rules))
-        except WrongExpectedVersion as conflict:
-            lost = conflict
-        except IdempotencyConflict:
-            continue  # it came twice at the same time; what the other one did shows now
-    raise lost or RunStoreError("unreachable")
+        except (WrongExpectedVersion, IdempotencyConflict) as conflict:
+            lost = conflict  # where it came twice at the same time, what the other did shows now
+    raise lost
 
 
 def _looked_up(
@@ -203,7 +204,7 @@ def _is_same(event: RecordedEvent, signal: Signal) -> bool:
     return event.type == "signal.received" and bool(event.data.get("payload") == signal.payload)
 
 
-def _receipt(operations: Operations, signal: Signal) -> Plan[Delivery | None]:
+def _receipt(operations: Operations, signal: Signal) -> Plan[SignalDelivery | None]:
     """Give what was told of the same signal when it had reached everybody who watched for it."""
     if signal.name is None:
         return None
@@ -217,4 +218,4 @@ def _receipt(operations: Operations, signal: Signal) -> Plan[Delivery | None]:
             "each signal needs an id of its own",
             source_id=signal.source_id,
         )
-    return Delivery(signal.type, signal.source_id, deduplicated=True, count=known["runs"])
+    return SignalDelivery(signal.type, signal.source_id, deduplicated=True, count=known["runs"])

@@ -28,7 +28,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class SignalDelivery:
     """What a signal did, run by run.
 
     ``refused`` has the errors of the runs that did not get it: deliver it again with the same

@@ -16,7 +16,7 @@ from replay import RunContext, pausing
 from replay.pausing import Paused
 from replay.signals import watching
 from replay.signals.delivering import deliver
-from replay.signals.delivery import Delivery
+from replay.signals.delivery import SignalDelivery
 from replay.signals.receiving import Rules
 from replay.signals.signal import Signal
 from replay.signals.waiting import pause_and_wait, waiting_data
@@ -114,7 +114,7 @@ def test_whoever_meets_in_whatever_order_each_pause_has_one_outcome_and_each_sig
             told["signal"] += 1
         if isinstance(outcome, RunContext):
             told["manual"] += 1
-        if isinstance(outcome, Delivery):
+        if isinstance(outcome, SignalDelivery):
             for each in outcome.runs:
                 assert by_id[each.event_id or ""].data["payload"]["by"] is not None
                 told["signal"] += each.outcome == "resumed"
