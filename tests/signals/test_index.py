@@ -9,7 +9,14 @@ import orjson
 import pytest
 from replaying import begin, control
 
-from eventstore import Append, EventStore, NewEvent, SyncEventStore
+from eventstore import (
+    Append,
+    CorruptEvent,
+    EventStore,
+    HistoryGap,
+    NewEvent,
+    SyncEventStore,
+)
 from eventstore.archive import Archive, Archiver
 from eventstore.archive.recovery import put_back
 from eventstore.watches import Watcher, prefix_of
@@ -127,6 +134,31 @@ async def test_an_index_that_is_none_refuses_the_append_before_anything_is_writt
         await any_store.append("run", waiting("a"))
     assert len(await any_store.load("run")) == 1
     await any_store.append("run", NewEvent("note.taken"))
+    # and a signal that cannot find out who watches is no signal that nobody watches for
+    with pytest.raises(Exception, match="WRONGTYPE"):
+        await control(any_store).deliver("a")
+
+
+async def test_a_run_that_cannot_be_read_keeps_a_signal_from_no_other(
+    any_store: Any, server: Any, namespace: str
+) -> None:
+    # given runs that wait, two of which are damaged
+    keys = any_store.operations.keys
+    for name in ("lost", "bad", "good", "fine"):
+        await any_store.append(name, [NewEvent("run.created"), waiting("a")])
+    server.admin.unlink(keys.run("lost"))
+    server.admin.xadd(keys.run("bad"), {"e": "{", "c": "0", "p": "1-1", "a": "x"}, id="3-0")
+    # when a signal is for all of them
+    delivery = await control(any_store).deliver("a", source_id="hook")
+    # then the others have it, and what is wrong with these is told
+    assert sorted(each.run_id for each in delivery.runs) == ["fine", "good"]
+    assert {name: type(error) for name, error in delivery.refused.items()} == {
+        "lost": HistoryGap,
+        "bad": CorruptEvent,
+    }
+    # and it counts as delivered to none but those
+    again = await control(any_store).deliver("a", source_id="hook")
+    assert (again.deduplicated, set(again.refused)) == (False, {"lost", "bad"})
 
 
 def test_an_entry_reads_as_it_was_written() -> None:
