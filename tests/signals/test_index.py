@@ -95,7 +95,7 @@ async def test_pages_lead_through_all_who_watch_each_run_once(
     any_store: Any, server: Any, namespace: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     # given runs that watch twice, on pages so small that they are seams everywhere, and a stray
-    monkeypatch.setattr(finding, "ENTRIES_A_READ", 2)
+    monkeypatch.setattr(finding, "ENTRIES_A_READ", 3)
     monkeypatch.setattr(finding, "READS_TOGETHER", 3)
     runs = [f"run-{number}" for number in range(50)]
     for run in runs:
