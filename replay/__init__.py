@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from replay.adjusting import Expired
+    from replay.audit import Audit, AuditReport, SyncAudit
     from replay.context import RunContext
     from replay.control import RunControl
     from replay.decision import Decision, decide
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from replay.timetravel import Change, Fork, SnapshotFile, SyncTimeTravel, TimeTravel
 
 _HOMES = {
+    "Audit": "audit",
+    "AuditReport": "audit",
     "Definitions": "definitions",
     "Expired": "adjusting",
     "Lateness": "lateness",
@@ -44,6 +47,7 @@ _HOMES = {
     "RunControl": "control",
     "SignalDelivery": "signals.delivery",
     "SnapshotFile": "timetravel",
+    "SyncAudit": "audit",
     "SyncRestorer": "restorer",
     "SyncRunControl": "sync_control",
     "SyncTimeTravel": "timetravel",
@@ -53,6 +57,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Audit",
+    "AuditReport",
     "Change",
     "Decision",
     "Definitions",
@@ -70,6 +76,7 @@ __all__ = [
     "RunControl",
     "SignalDelivery",
     "SnapshotFile",
+    "SyncAudit",
     "SyncReconciler",
     "SyncRestorer",
     "SyncRunControl",

@@ -11,6 +11,7 @@ from eventstore.archive import verify as verify_archive
 from eventstore.archive.binding import Binding
 from projections import BUILT_IN, Database, Projection
 from projections import verify as verify_rows
+from projections.standing import load_standings
 from replay.audit.findings import AuditFinding, Found
 from replay.audit.logs import LogCheck
 from replay.audit.runs import RunCheck
@@ -137,6 +138,8 @@ class _Audit:
             return checked
         for projection in projections:
             name = projection.name
+            if self._is_ahead(database, name):
+                continue
             try:
                 own = verify_rows(
                     self._store,
@@ -153,6 +156,21 @@ class _Audit:
             self.found.add_all(rows, own.found)
             checked.append(name)
         return checked
+
+    def _is_ahead(self, database: Database, name: str) -> bool:
+        """Tell of a projection whose rows were made of events that are gone."""
+        with database.snapshot() as tx:
+            standing = load_standings(tx).get(name)
+        tails = self._store.tails()
+        gone = [
+            at
+            for at in (standing.positions.values() if standing else ())
+            if at.partition in tails and at.n > tails[at.partition].n
+        ]
+        for at in gone:
+            detail = f"{name} was made of events up to here, the log ends at {tails[at.partition]}"
+            self.found.add(AuditFinding("projection", "removed", detail, position=str(at)))
+        return bool(gone)
 
     def _is_ours(self, database: Database) -> bool:
         with database.snapshot() as tx:

@@ -10,6 +10,7 @@ from archive.filing import KEY, archived, opened, tamper
 from servers import AnyServer
 
 from eventstore import Position, SyncEventStore
+from eventstore.codec import append_prefix, crc_of
 from projections import Projector, open_database
 from replay.audit import AuditReport, SyncAudit
 
@@ -27,6 +28,10 @@ class Ground:
     def follow(self, batch_events: int = 4) -> None:
         """Archive and project all that there is."""
         archived(self.store, self.archive, seal_key=KEY, batch_events=batch_events)
+        self.project()
+
+    def project(self) -> None:
+        """Project all that there is."""
         with open_database(self.database) as database, Projector(self.store, database) as projector:
             projector.run_to_end()
 
@@ -86,3 +91,14 @@ def flipped(fields: dict[bytes, bytes], name: bytes = b"e") -> dict[bytes, bytes
     place = len(content) // 2
     content[place] ^= 1
     return {**fields, name: bytes(content)}
+
+
+def forged(
+    fields: dict[bytes, bytes], run_id: str, version: int, at: Position
+) -> dict[bytes, bytes]:
+    """Change an event's content, with a checksum that fits: anybody can compute that."""
+    content = fields[b"e"].replace(b"1.3", b"9.9")
+    assert content != fields[b"e"]
+    crc = crc_of(append_prefix(run_id.encode(), fields[b"a"]), content)
+    total = (crc + 65537 * version + 257 * at.n + at.ms) & 0xFFFFFFFF
+    return {**fields, b"e": content, b"c": b"%08x" % total}

@@ -10,7 +10,7 @@ from archive.filing import fill
 from samples import noted
 from servers import AnyServer
 
-from audit.ground import Ground, flipped
+from audit.ground import Ground, flipped, forged
 from eventstore import EventStore, SyncEventStore
 from eventstore.archive import Archive
 from projections import open_database
@@ -76,6 +76,22 @@ def test_a_flipped_byte_in_the_log_is_named(ground: Ground, field: bytes) -> Non
 def test_a_flipped_byte_in_a_runs_own_stream_is_named(ground: Ground, field: bytes) -> None:
     ground.replace_in_run(RUN, {VERSION: flipped(ground.in_run(RUN, VERSION), field)})
     assert ("run", "changed", RUN, VERSION) in named(ground.verify())
+
+
+def test_an_event_forged_with_its_checksum_differs_from_its_other_copies(ground: Ground) -> None:
+    # given a change in a run's own stream that looks sound by itself
+    at = ground.position(RUN, VERSION)
+    ground.replace_in_run(RUN, {VERSION: forged(ground.in_run(RUN, VERSION), RUN, VERSION, at)})
+    assert ground.store.load(RUN)[VERSION - 1].data == {"text": "9.9"}
+    # when it is checked / then it is not what the log holds
+    found = named(ground.verify())
+    assert ("log", "differs", RUN, VERSION) in found
+    # nor what the archive does, also when the log was forged with it
+    ground.replace_in_log(at, forged(ground.in_log(at), RUN, VERSION, at))
+    if ground.archive.exists():
+        assert {("run", "changed", RUN, VERSION), ("archive", "differs", RUN, VERSION)} <= named(
+            ground.verify()
+        )
 
 
 def test_a_field_that_is_no_event_is_named(ground: Ground) -> None:
@@ -222,6 +238,26 @@ def test_a_change_to_a_projections_row_is_named(whole: Ground, change: str, tabl
     whole.in_database(change)
     found = [one for one in whole.verify().findings if one.part == "projection"]
     assert (table, RUN) in {(one.table, one.run_id) for one in found}
+
+
+@ONE_SERVER
+def test_an_end_cut_off_everywhere_in_redis_is_found_by_the_projections(
+    sync_store: SyncEventStore, server: AnyServer, tmp_path: Path
+) -> None:
+    # given a store without an archive, whose last event somebody removed without a trace
+    fill(sync_store)
+    ground = Ground(sync_store, server, tmp_path)
+    ground.project()
+    partition = ground.keys.partition_of(RUN)
+    end = sync_store.tails()[partition]
+    (event,) = [event for event in sync_store.read_all() if event.position == end]
+    ground.admin.xdel(ground.keys.log(partition), end.entry_id)
+    ground.admin.xdel(ground.keys.run(event.run_id), f"{event.version}-0")
+    ground.admin.hset(ground.keys.head(event.run_id), "v", event.version - 1)
+    ground.admin.set(ground.keys.tail(partition), f"{end.ms}-{end.n - 1}")
+    # when it is checked / then rows are left that were made of it
+    found = ground.verify()
+    assert ("projection", "removed") in {(one.part, one.what) for one in found.findings}, found
 
 
 @ONE_SERVER
