@@ -35,8 +35,9 @@ class Restorer(Sweeper[RestoreCounts]):
     handed over once. Only when a restorer dies between recording the restore and noting the
     callback's return (with the next runs, a second later at most), or the callback raises or
     takes longer than ``handover_ms``, is the run handed over again, ``handover_ms`` later and
-    then every ``lease_ms``, unless a worker has appended to it since. So let the callback pass the run on and return; a worker that appends with
-    ``expected=context.version`` is alone even then.
+    then every ``lease_ms``, unless a worker has appended to it since. So let the callback pass
+    the run on and return; a worker that appends with ``expected=context.version`` is alone even
+    then.
 
     ``concurrency`` runs are read and recorded together, and handed over at the same time. What
     goes wrong with one run is logged and counted, and keeps no other run waiting: so does a
