@@ -114,13 +114,25 @@ def verify_checksum(
     position: Position,
     rest: list[bytes],
 ) -> None:
-    """Raise ``ValueError`` unless the checksum fits; ``append.lua`` adds it up."""
+    """Raise ``ValueError`` unless the checksum fits."""
+    if checksum_of(run_id, append_id, encoded, version, position, rest) != checksum:
+        raise ValueError("the checksum does not fit")
+
+
+def checksum_of(
+    run_id: bytes,
+    append_id: bytes,
+    encoded: bytes,
+    version: int,
+    position: Position,
+    rest: Sequence[bytes],
+) -> bytes:
+    """Give an entry's checksum, as ``append.lua`` adds it up."""
     total = crc_of(append_prefix(run_id, append_id), encoded)
     total += 65537 * version + 257 * position.n + position.ms
     if rest:
         total += _workflow_sum(rest[1])
-    if b"%08x" % (total & 0xFFFFFFFF) != checksum:
-        raise ValueError("the checksum does not fit")
+    return b"%08x" % (total & 0xFFFFFFFF)
 
 
 @lru_cache(maxsize=1_024)

@@ -12,6 +12,7 @@ from typing import Self
 from eventstore.archive.archive import Archive
 from eventstore.archive.binding import Binding
 from eventstore.archive.entry import Entry
+from eventstore.archive.erasing import erase_earlier
 from eventstore.archive.ledger import Ledger
 from eventstore.archive.seal_key import check_seal_key
 from eventstore.archive.source import Source
@@ -44,6 +45,9 @@ class Archiver:
     Events, chains, positions and the batch's seal are committed together, and on the disk before
     anybody is told; killed anywhere, it goes on where the last commit stands. From its first run
     until ``close`` it is the only archiver of its file. One thread at a time may run it.
+
+    With the ``run.deleted`` of a run, what was archived of it before loses its content, in the
+    same transaction: digests and chains stay, so that it can still be verified.
 
     - ``seal_key``: signs the seals (HMAC-SHA256), 16 bytes or more. Without one they are hashes,
       which anybody who may write the file can make anew.
@@ -100,6 +104,8 @@ class Archiver:
             if entries:
                 self._ledger.write(entries)
                 self._adapt(entries)
+            elif self._ledger.has_erased:
+                self._ledger.settle()
         except STOPS as error:
             self._ledger.forget()
             self._note(Standing.of(error, to_ms(self._clock())))
@@ -159,6 +165,7 @@ class Archiver:
         self._lock.acquire()
         try:
             Binding.of(self._store).check(self._archive.database)
+            erase_earlier(self._archive, self._clock)
             self._ledger.load()
         except BaseException:
             self.close()

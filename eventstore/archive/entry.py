@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from eventstore.archive.chain import digest_of
 from eventstore.archive.layout import position_at
-from eventstore.decoding import Decoder, verify_checksum
+from eventstore.decoding import Decoder, checksum_of, verify_checksum
 from eventstore.errors import CorruptEvent
-from eventstore.events import Position, RecordedEvent
+from eventstore.events import Position, RecordedEvent, erased_form
 
 SELECT_EVENTS = (
-    "SELECT e.place, e.ms, r.run_id, e.version, e.event, e.checksum, e.append_id, e.workflow_id "
+    "SELECT e.place, e.ms, r.run_id, e.version, e.event, e.checksum, e.append_id, e.workflow_id, "
+    "CASE WHEN e.event IS NULL THEN (SELECT e.digest FROM erasures AS x WHERE x.run_id = r.run_id "
+    "AND e.version < x.version) END "
     "FROM events AS e JOIN runs AS r ON r.id = e.run"
 )
 """Gives what ``Entry.of_row`` takes."""
@@ -69,13 +72,27 @@ class Entry(NamedTuple):
 
     @classmethod
     def of_row(cls, row: Sequence[Any]) -> Entry:
-        """Read a row of ``SELECT_EVENTS``. Raises ``CorruptEvent`` where its event is gone."""
-        place, ms, run_id, version, encoded, checksum, append_id, workflow_id = row
+        """Read a row of ``SELECT_EVENTS``; see ``erased`` for what a deleted run has left.
+
+        Raises ``CorruptEvent`` where its event is gone without that.
+        """
+        place, ms, run_id, version, encoded, checksum, append_id, workflow_id, erased = row
         position = position_at(place, ms)
+        if erased is not None:
+            known = cls(position, run_id, version, b"", checksum, append_id, workflow_id)
+            return known.erased(erased)
         if encoded is None:
             where = f"version {version} of run {run_id!r} ({position})"
             raise CorruptEvent(where, "the archive holds its digest, and no longer its content")
         return cls(position, run_id, version, encoded, checksum, append_id, workflow_id)
+
+    def erased(self, digest: bytes | None = None) -> Entry:
+        """Give the entry as it reads when its content is erased; ``digest`` is that of its own."""
+        encoded = erased_form(digest_of(self.encoded) if digest is None else digest)
+        rest = [] if self.workflow_id is None else [b"w", self.workflow_id.encode()]
+        names = self.run_id.encode(), self.append_id.encode()
+        checksum = checksum_of(*names, encoded, self.version, self.position, rest)
+        return self._replace(encoded=encoded, checksum=checksum.decode())
 
     def recorded(self, decoder: Decoder) -> RecordedEvent:
         """Read the event. Raises ``CorruptEvent``."""

@@ -8,6 +8,7 @@ from typing import Any
 from eventstore.archive.archive import Archive, load_reached
 from eventstore.archive.chain import digest_of, next_link
 from eventstore.archive.entry import Entry
+from eventstore.archive.erasing import Deletion, erase
 from eventstore.archive.layout import place_of
 from eventstore.archive.run_rows import RunRow, load_runs, write_runs
 from eventstore.archive.seals import (
@@ -31,6 +32,7 @@ _ADD = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _MOVE = "INSERT OR REPLACE INTO positions (partition_no, ms, n) VALUES (?, ?, ?)"
 _LAST_ID = "SELECT coalesce(max(id), 0) FROM runs"
 _CHECKSUM = "SELECT checksum FROM events WHERE place = ?"
+_ERASED = "SELECT 1 FROM erasures WHERE wiped_ms IS NULL LIMIT 1"
 _ORIGIN = "SELECT value FROM facts WHERE name = 'origin'"
 
 
@@ -47,6 +49,7 @@ class Ledger:
         self._seal: Seal | None = None
         self._origin = ""
         self._last_id = 0
+        self._has_erased = False
         self._runs: dict[str, RunRow] = {}
         self.marks: dict[int, Mark] = {}
         """The last archived entry of each partition; empty before ``load``."""
@@ -58,9 +61,19 @@ class Ledger:
             self._seal = last_seal(tx)
             ((self._origin,),) = tx.execute(_ORIGIN)
             ((self._last_id,),) = tx.execute(_LAST_ID)
+            self._has_erased = bool(tx.execute(_ERASED))
             self._check_key()
             reached = load_reached(tx, self._archive.binding.partitions)
             self.marks = {p: Mark(at, _checksum_at(tx, at)) for p, at in reached.items()}
+
+    @property
+    def has_erased(self) -> bool:
+        """Whether content was erased that may still stand in files beside the archive."""
+        return self._has_erased
+
+    def settle(self) -> None:
+        """Empty the file beside the archive, unless a reader hinders that: then it is for later."""
+        self._has_erased = not self._archive.database.settle()
 
     def forget(self) -> None:
         """Forget all; the file says it."""
@@ -77,6 +90,10 @@ class Ledger:
                 touched = self._touched(tx, entries)
                 tx.executemany(_ADD, [_row(touched[entry.run_id], entry) for entry in entries])
                 write_runs(tx, touched.values())
+                deletions = [
+                    Deletion(r.run_id, r.version) for r in touched.values() if r.is_deleted
+                ]
+                erase(tx, deletions, to_ms(self._clock()))
                 moved = {entry.position.partition: entry for entry in entries}
                 heads = {run_id: (run.version, run.chain) for run_id, run in touched.items()}
                 positions = [entry.position for entry in moved.values()]
@@ -86,6 +103,7 @@ class Ledger:
             self.forget()
             raise
         self._seal = seal
+        self._has_erased |= bool(deletions)
         self.marks |= {p: Mark(e.position, e.checksum) for p, e in moved.items()}
 
     @property

@@ -42,6 +42,11 @@ class RunRow:
         """Make the row of a run that nothing is archived of yet."""
         return cls(number, run_id, 0, first_link(run_id), "open", None, is_expired=False)
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the run was deleted; then that is its last event."""
+        return self.state == "deleted"
+
     def fold(self, encoded: bytes, inherited: str | None) -> None:
         """Take in what an event says of its run."""
         if self.workflow_id is None:

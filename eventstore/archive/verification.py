@@ -40,6 +40,8 @@ class Verification:
     compared: int | None
     findings: tuple[Finding, ...]
     finding_count: int
+    erased: int = 0
+    """How many events of deleted runs keep only their digests."""
 
     @property
     def exit_code(self) -> int:
@@ -95,4 +97,5 @@ def verify(
         compared=compared,
         findings=tuple(findings.kept),
         finding_count=findings.count,
+        erased=rows.erased,
     )

@@ -1,6 +1,7 @@
 """Events: what goes in, what comes out, and their names, payloads and versions."""
 
 from eventstore.events.cloudevents import from_cloudevent, to_cloudevent
+from eventstore.events.erased import ERASED, erased_form
 from eventstore.events.expected_version import ANY, NO_RUN, RUN_EXISTS, ExpectedVersion
 from eventstore.events.identifiers import check_name, check_namespace, check_run_id, new_id
 from eventstore.events.new_event import NewEvent
@@ -13,6 +14,7 @@ __all__ = [
     "ANY",
     "DELETED",
     "ENDS",
+    "ERASED",
     "NO_RUN",
     "PAYLOADS",
     "RUN_EXISTS",
@@ -24,6 +26,7 @@ __all__ = [
     "check_name",
     "check_namespace",
     "check_run_id",
+    "erased_form",
     "from_cloudevent",
     "new_id",
     "to_cloudevent",

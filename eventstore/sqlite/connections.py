@@ -36,6 +36,7 @@ def open_writer(path: Path, schema: Schema, busy_timeout_ms: int) -> sqlite3.Con
             _use_wal(connection, busy_timeout_ms)
             connection.execute(f"PRAGMA synchronous = {'FULL' if schema.is_kept else 'NORMAL'}")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

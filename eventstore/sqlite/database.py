@@ -115,6 +115,29 @@ class Database:
                 reader.execute("ROLLBACK")
             self._give_back(reader)
 
+    def settle(self, *, patience_ms: int = 100) -> bool:
+        """Put everything into the one file, and empty what is beside it.
+
+        Gives False if readers at work, or another writer, hindered it for so long. Raises as
+        ``transaction`` does.
+        """
+        with self._writing, translated(self.path, self._schema):
+            writer = self._open_writer()
+            writer.execute(f"PRAGMA busy_timeout = {patience_ms}")
+            try:
+                return not writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                writer.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
+
+    def rewrite(self) -> None:
+        """Write the whole file anew, without what its unused parts still show of earlier content.
+
+        It needs room for the file twice more. Others can read meanwhile, and not write. Raises
+        as ``transaction`` does.
+        """
+        with self._writing, translated(self.path, self._schema):
+            self._open_writer().execute("VACUUM")
+
     def close(self) -> None:
         """Close after the current write; a reader still in use closes when it is done."""
         with self._writing:

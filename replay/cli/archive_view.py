@@ -58,6 +58,7 @@ def print_verification(found: Verification) -> None:
     facts(
         [
             ("events", found.events),
+            ("erased events", found.erased),
             ("runs", found.runs),
             ("seals", found.seals),
             ("last seal", found.last_seal),

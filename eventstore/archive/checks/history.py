@@ -6,12 +6,14 @@ What was accepted as lost since then stands in a table of its own; it is read fr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
 
 from eventstore.archive.archive import Archive
-from eventstore.archive.chain import first_link
+from eventstore.archive.chain import digest_of, first_link
 from eventstore.archive.layout import PARTITION_PLACES, position_at
-from eventstore.events import Position
+from eventstore.events import DELETED, Position
 
 _FIELDS = "ms, run_id, version, event, checksum, append_id, workflow_id, digest, chain"
 _EVENTS = """
@@ -37,6 +39,14 @@ _LOST_LINK = """
 SELECT version, place, chain FROM lost_events WHERE run_id = ? AND version < ? AND seal > ?
 ORDER BY version DESC, seal LIMIT 1
 """
+_DELETIONS = """
+SELECT version, event, digest FROM events
+WHERE run = (SELECT id FROM runs WHERE run_id = ?1)
+AND version IN (SELECT version FROM runs WHERE run_id = ?1)
+UNION ALL
+SELECT version, event, digest FROM lost_events WHERE run_id = ?1 AND event IS NOT NULL
+"""
+_MAX_DELETIONS = 50_000
 _PAGE_ROWS = 1_000
 
 
@@ -71,6 +81,7 @@ class History:
 
     def __init__(self, archive: Archive) -> None:
         self._database = archive.database
+        self._deletions: dict[str, int] = {}
         with self._database.snapshot() as tx:
             ((self._last_loss,),) = tx.execute("SELECT coalesce(max(seal), 0) FROM lost_events")
 
@@ -103,6 +114,17 @@ class History:
         last, place, chain = max(found, key=lambda row: int(row[0]))
         return Link(last, place % PARTITION_PLACES, chain)
 
+    def is_deleted(self, run_id: str, version: int) -> bool:
+        """Say whether a ``run.deleted`` that is archived explains the erasure of a version."""
+        if run_id not in self._deletions:
+            if len(self._deletions) >= _MAX_DELETIONS:
+                self._deletions.clear()
+            with self._database.snapshot() as tx:
+                rows = tx.execute(_DELETIONS, (run_id,))
+            proven = (last for last, event, digest in rows if _deletes(event, digest))
+            self._deletions[run_id] = max(proven, default=0)
+        return version < self._deletions[run_id]
+
     def _page(self, after: int, last: int, seal: int) -> list[Row]:
         statement, bounds = _EVENTS, [after, last]
         if seal < self._last_loss:
@@ -110,3 +132,13 @@ class History:
         with self._database.snapshot() as tx:
             rows = tx.execute(f"{statement} ORDER BY 1 LIMIT {_PAGE_ROWS}", bounds)
         return [Row(position_at(place, ms), *rest) for place, ms, *rest in rows]
+
+
+def _deletes(event: Any, digest: Any) -> bool:
+    """Say whether this is a deletion as it was archived."""
+    if not isinstance(event, bytes) or digest_of(event) != digest:
+        return False
+    try:
+        return bool(orjson.loads(event)["type"] == DELETED)
+    except (ValueError, TypeError, KeyError):
+        return False

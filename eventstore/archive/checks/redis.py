@@ -11,7 +11,7 @@ from eventstore.archive.checks.history import NOW, History, Row
 from eventstore.archive.commands import ask, ask_all, entries_as_is, run_as_is
 from eventstore.archive.entry import Entry
 from eventstore.commands import log_start
-from eventstore.events import Position
+from eventstore.events import Position, erased_form
 from eventstore.sync_store import SyncEventStore
 
 _PAGE_EVENTS = 500
@@ -93,6 +93,8 @@ def _difference(entry: Entry | None, row: Row) -> str | None:
         return f"Redis holds version {entry.version} of run {entry.run_id!r} in its place"
     if entry.position != row.position:
         return f"Redis holds it at {entry.position}"
+    if row.event is None and entry.encoded == erased_form(row.digest):
+        return None  # it was put back after it was erased
     if digest_of(entry.encoded) != row.digest:
         return "Redis holds other content"
     return None if entry.checksum == row.checksum else "Redis holds another checksum"

@@ -21,6 +21,7 @@ class RowCheck:
         self._holes = holes
         self._links: dict[str, Link] = {}
         self.events = 0
+        self.erased = 0
 
     def forget(self) -> None:
         """Forget the chains: they went back."""
@@ -55,8 +56,11 @@ class RowCheck:
             self._found(row, "changed", "what is kept of it is of another kind")
 
     def _check_content(self, row: Row, run_id: str) -> None:
-        if row.event is None:
-            self._found(row, "removed", "its content is gone; its digest is still there")
+        if row.event is None and self._history.is_deleted(run_id, row.version):
+            self.erased += 1
+        elif row.event is None:
+            detail = "its content is gone, and no deletion of its run explains it"
+            self._found(row, "removed", detail)
         elif digest_of(row.event) != row.digest:
             self._found(row, "changed", "its content is not what was archived")
         elif not _checksum_fits(row, run_id, row.event):

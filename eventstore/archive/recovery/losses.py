@@ -167,7 +167,7 @@ def _is_shared(
     if is_trimmed:
         return known.position == at
     (found,) = yield [entry_at(keys, known.position)]
-    return bool(found == known)
+    return found is not None and known in (found, found.erased())
 
 
 def _entry(archive: Archive, partition: int, n: int) -> Entry:
