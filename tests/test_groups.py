@@ -230,7 +230,7 @@ async def test_members_that_make_their_group_at_once_agree(store: EventStore) ->
     expected = await fill(store, runs=20)
     seen = Seen()
 
-    members = [ConsumerGroup(store, "g", seen, create=True) for _ in range(5)]
+    members = [ConsumerGroup(store, "g", seen, create=True, lease_ms=500) for _ in range(5)]
     await asyncio.gather(*(member.run_to_end() for member in members))
 
     assert sorted(seen.places) == [(run, v) for run in sorted(expected) for v in expected[run]]
