@@ -15,6 +15,7 @@ from replay.answers.schemas import check_schema
 from replay.answers.tokens import Tokens, token_key
 from replay.context import RunContext
 from replay.definitions import Definitions
+from replay.erasing import deleting
 from replay.pausing import Ending, Paused, Window
 from replay.signals.control import SignalControl
 from replay.signals.waiting import WaitMode, pause_and_wait, waiting_data
@@ -203,6 +204,17 @@ class RunControl(SignalControl):
     ) -> int:
         """End a run, whatever it does or waits for; gives the version of its end."""
         return await self._store.perform(adjusting.abort(run_id, reason, actor))
+
+    async def delete(
+        self, run_id: str, reason: str | None = None, *, actor: str | None = None
+    ) -> int:
+        """Delete a run, ended or not; gives the version of its ``run.deleted``.
+
+        From then on its content leaves every place it is in: see ``replay.erasing``. Deleting
+        a run once more changes nothing. Raises ``RunNotFound``.
+        """
+        operations = self._store.operations
+        return await self._store.perform(deleting.delete(operations, run_id, reason, actor))
 
     async def heartbeat(self, run_id: str) -> datetime | None:
         """Say that a run's worker is alive; gives its new deadline, by the server's clock.

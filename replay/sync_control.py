@@ -15,6 +15,7 @@ from replay.answers.tokens import Tokens, token_key
 from replay.context import RunContext
 from replay.control import OnExpiry, cancelling, pause_data
 from replay.definitions import Definitions
+from replay.erasing import deleting
 from replay.pausing import Paused, Window
 from replay.signals.control import SyncSignalControl
 from replay.signals.waiting import WaitMode, pause_and_wait, waiting_data
@@ -141,6 +142,11 @@ class SyncRunControl(SyncSignalControl):
     def abort(self, run_id: str, reason: str | None = None, *, actor: str | None = None) -> int:
         """End a run; see ``RunControl.abort``."""
         return self._store.perform(adjusting.abort(run_id, reason, actor))
+
+    def delete(self, run_id: str, reason: str | None = None, *, actor: str | None = None) -> int:
+        """Delete a run; see ``RunControl.delete``."""
+        operations = self._store.operations
+        return self._store.perform(deleting.delete(operations, run_id, reason, actor))
 
     def heartbeat(self, run_id: str) -> datetime | None:
         """Say that a run's worker is alive; see ``RunControl.heartbeat``."""

@@ -29,7 +29,7 @@ SELECT version, place, ms FROM events
 WHERE run = (SELECT id FROM runs WHERE run_id = ?) AND append_id = ? ORDER BY version
 """
 _COLD = """
-SELECT run_id, version FROM runs
+SELECT run_id, version, state = 'deleted' FROM runs
 WHERE (state <> 'open' OR is_expired) AND NOT is_dropped AND run_id > ? ORDER BY run_id LIMIT ?
 """
 _DROPPED = "UPDATE runs SET is_dropped = 1 WHERE run_id = ?"
@@ -43,6 +43,7 @@ class ColdRun(NamedTuple):
     run_id: str
     version: int
     """The last one that is archived."""
+    is_deleted: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,18 @@ def drop(
     return Command(words, lambda reply: [bool(each) for each in reply], script="drop")
 
 
+def blank(keys: Keys, group: str, run_id: str) -> Command[bool]:
+    """Forget what the errors of a group told of a run's content; the run stays set aside."""
+    partition = keys.partition_of(run_id)
+    names = (keys.parked(partition, group), keys.dead(partition, group))
+    return Command((2, *names, run_id), bool, script="parking/blank")
+
+
+def scrub(stream: str, max_entries: int) -> Command[bool]:
+    """Write a short stream anew, without the bytes of removed entries; False if it cannot be."""
+    return Command((1, stream, max_entries), bool, script="scrub")
+
+
 def used_memory() -> Command[int]:
     """Read how many bytes the server's data take."""
 

@@ -17,6 +17,7 @@ from eventstore.events import Position
 from eventstore.plan import together
 from eventstore.retention import commands
 from eventstore.retention.audience import Audience, audience
+from eventstore.retention.errors_told import forget_errors
 from eventstore.retention.report import PartitionTrim, TrimReport
 from eventstore.sync_store import SyncEventStore
 
@@ -34,6 +35,8 @@ class Trimmer:
     - An entry leaves the log when it is archived, and every consumer group with a live member,
       and every reader that reports, has passed it. Who was silent for ``group_grace_ms`` blocks
       nothing: it catches up from the archive.
+    - Of a deleted run, whatever errors told of it leaves the groups that set it aside, and its
+      workflow and idempotency keys leave its head.
     - A run that ended, or whose pause window expired, loses its stream once it is archived. Its
       head stays, so that its id and its idempotency keys stay known.
 
@@ -144,6 +147,12 @@ class Trimmer:
         count, last = 0, ""
         while runs := archive.cold_runs(DROP_RUNS, last):
             last = runs[-1].run_id
+            if not self._dry_run:
+                self._store.perform(
+                    forget_errors(
+                        self._store.operations.keys, [r.run_id for r in runs if r.is_deleted]
+                    )
+                )
             dropped = self._drop(runs)
             count += len(dropped)
             if not self._dry_run:

@@ -1,5 +1,6 @@
 -- Drop the streams of runs that are wholly archived and will hardly be read. A run that went on
 -- since keeps its stream. Heads stay, written anew: a hash that was ever large stays spread out.
+-- Of a deleted run's head only the version stays, and that it was deleted.
 --
 -- KEYS  for each run: run (stream), head (hash)
 -- ARGV  1 '1' to count only, else '0'  then for each run its last archived version
@@ -8,6 +9,12 @@
 local MOST_FIELDS = 64  -- beyond it a hash is spread out anyway
 
 local function write_anew(head)
+  local state = redis.call('HMGET', head, 'v', 's')
+  if state[2] == 'deleted' then
+    redis.call('DEL', head)
+    redis.call('HSET', head, 'v', state[1], 's', state[2])
+    return
+  end
   local fields = redis.call('HGETALL', head)
   if #fields > 2 * MOST_FIELDS then return end
   redis.call('DEL', head)

@@ -112,13 +112,23 @@ class Database:
                 reader.execute("ROLLBACK")
             self._give_back(reader)
 
-    def settle(self) -> None:
-        """Put everything into the one file, as ``close`` does; readers that are at work hinder it.
+    def settle(self) -> bool:
+        """Put everything into the one file, as ``close`` does.
 
-        Raises as ``transaction`` does.
+        Gives False if readers that are at work hinder it. Raises as ``transaction`` does.
         """
         with self._writing, translated(self.path):
-            self._open_writer().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            done = self._open_writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not done[0]
+
+    def rewrite(self) -> None:
+        """Write the whole file anew, without what its unused parts still show of earlier rows.
+
+        It needs room for the file twice more. Others can read meanwhile, and not write. Raises
+        as ``transaction`` does.
+        """
+        with self._writing, translated(self.path):
+            self._open_writer().execute("VACUUM")
 
     def close(self) -> None:
         """Close after the current write; a reader still in use closes when it is done."""

@@ -14,6 +14,7 @@ from replay.cli.agents import agents
 from replay.cli.archive import archive
 from replay.cli.audit import audit
 from replay.cli.changing import abort, cancel, decide, expire, extend, link, resume
+from replay.cli.delete import delete
 from replay.cli.diff import diff
 from replay.cli.doctor import doctor
 from replay.cli.fork import fork, rerun
@@ -147,6 +148,7 @@ for _command in (
     expire,
     cancel,
     abort,
+    delete,
     restore,
     reconcile,
     signal,

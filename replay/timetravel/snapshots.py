@@ -39,6 +39,7 @@ AND version <= ? AND latest_us <= ? ORDER BY version DESC LIMIT 1
 _KEEP = f"INSERT OR REPLACE INTO snapshots ({_COLUMNS}) VALUES ({', '.join('?' * 9)})"
 _BOUND = "DELETE FROM snapshots WHERE number <= (SELECT max(number) FROM snapshots) - ?"
 _FORGET = "DELETE FROM snapshots WHERE store_id = ? AND run_id = ?"
+_COUNT = "SELECT count(*) FROM snapshots WHERE store_id = ? AND run_id = ?"
 _BEYOND = 2**62
 
 
@@ -125,6 +126,16 @@ class SnapshotFile:
         """Drop a run's states."""
         with self._database.transaction() as tx:
             tx.execute(_FORGET, (store.identity, run_id))
+
+    def count(self, store: EventStore | SyncEventStore, run_id: str) -> int:
+        """Count a run's states, whichever code they were made by."""
+        with self._database.snapshot() as tx:
+            return int(tx.execute(_COUNT, (store.identity, run_id))[0][0])
+
+    def rewrite(self) -> bool:
+        """Write the file anew, without traces of what was dropped; False if readers hinder it."""
+        self._database.rewrite()
+        return self._database.settle()
 
     def close(self) -> None:
         """Close the file."""
