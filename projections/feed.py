@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 from eventstore.clock import Clock, monotonic, system_clock, to_ms
 from eventstore.errors import ProjectionFailed
 from eventstore.events import DELETED, Position, RecordedEvent
+from projections.collector import uncollected
 from projections.database import Database, Transaction
 from projections.feeding import Stopped, feed, not_yet
 from projections.log import Log
@@ -51,6 +53,7 @@ class Feed:
         self._pace = Pace(batch_events, batch_ms)
         self._clock = clock
         self._standings: dict[str, Standing] = {}
+        self._is_behind = True
         self.stopped: dict[str, ProjectionFailed] = {}
         """What projections raised in this process, by their names."""
 
@@ -99,6 +102,13 @@ class Feed:
         With ``block_ms``, wait so many milliseconds for the first event. A projection that
         raises is shown as failed, or skips the event; the others go on.
         """
+        # At the log's end it may wait for long, and there is little to collect in small batches.
+        with uncollected() if self._is_behind else nullcontext():
+            count = self._once(block_ms)
+        self._is_behind = count >= self._pace.size // 2
+        return count
+
+    def _once(self, block_ms: int | None) -> int:
         while True:
             self.begin()
             active = [p for p in self._projections if self._is_active(p)]
