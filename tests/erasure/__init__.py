@@ -1,0 +1,1 @@
+"""Deleted runs: erased, forgotten, and shown to be."""
