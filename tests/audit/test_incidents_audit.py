@@ -82,7 +82,5 @@ def test_a_clean_store_of_the_incidents_has_nothing_to_find(
     entry = flipped(ground.in_run(event.run_id, 3))
     ground.replace_in_run(event.run_id, {3: entry})
     found = ground.verify(projections=())
-    assert {(one.part, one.run_id, one.version) for one in found.findings} == {
-        ("run", event.run_id, 3),
-        ("log", event.run_id, 3),
-    }
+    assert {(one.run_id, one.version) for one in found.findings} == {(event.run_id, 3)}
+    assert {"run", "log"} <= {one.part for one in found.findings}
