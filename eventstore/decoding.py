@@ -13,7 +13,7 @@ from eventstore.appends import AppendResult
 from eventstore.codec import append_prefix, crc_of
 from eventstore.errors import CorruptEvent
 from eventstore.events import NewEvent, Position, RecordedEvent, Upcasters
-from eventstore.events.recorded_event import record
+from eventstore.events.recorded_event import OpenEvent
 
 
 class Decoder:
@@ -84,7 +84,7 @@ class Decoder:
             ) from error
         if self._upcasters:
             data, schema_version = self._upcasters.lift(event_type, data, schema_version)
-        return record(
+        event = OpenEvent(
             event_id,
             event_type,
             run_id,
@@ -97,6 +97,8 @@ class Decoder:
             recorded_at,
             position,
         )
+        event.__class__ = RecordedEvent
+        return event  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=1_024)
