@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks import (
     appending,
+    archiving,
     consuming,
     crowding,
     expiring,
@@ -19,6 +20,7 @@ from benchmarks import (
     loading,
     projecting,
     querying,
+    rebuilding,
     restoring,
     retaining,
     signalling,
@@ -35,6 +37,8 @@ SUBJECTS: dict[str, Callable[[Ground], Iterator[Contest]]] = {
     "crowding": crowding.contests,
     "loading": loading.contests,
     "projecting": projecting.contests,
+    "rebuilding": rebuilding.contests,
+    "archiving": archiving.contests,
     "querying": querying.contests,
     "importing": importing.contests,
     "restoring": restoring.contests,

@@ -76,11 +76,13 @@ def read_runs(client: Client, keys: Sequence[str]) -> int:
     return len(keys)
 
 
-def project(client: Client, keys: Keys, path: Path, batch_events: int) -> int:
+def project(
+    client: Client, keys: Keys, path: Path, batch_events: int, synchronous: str = "NORMAL"
+) -> int:
     """Read the whole log, load the JSON, and insert one row an event, in equal batches."""
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
+    database.execute(f"PRAGMA synchronous = {synchronous}")
     database.execute(
         "CREATE TABLE events (run_id, version, type, event, PRIMARY KEY (run_id, version))"
     )
