@@ -287,7 +287,7 @@ def test_run_streams_that_came_back_can_go_again(own_server: Server, path: Path)
     own_server.admin.flushall()
     with a_store(own_server) as store, Archive.look(path, read_only=False) as archive:
         put_back(archive, store)
-        assert [tuple(run) for run in archive.cold_runs(9)] == [("ended", 2)]
+        assert [(run.run_id, run.version) for run in archive.cold_runs(9)] == [("ended", 2)]
 
 
 # What may come in between.
