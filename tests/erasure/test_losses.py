@@ -76,3 +76,27 @@ def test_a_deletion_that_was_lost_still_explains_what_it_erased(own: Ground) -> 
         assert not [text for (text,) in left if MARKER in text]
         with ground.opened_archive(read_only=True) as archive:
             assert verify(archive, store=ground.store).exit_code == 0
+
+
+def test_what_was_accepted_as_lost_is_erased_with_its_run(own: Ground) -> None:
+    # given events that the server lost, and that the archive keeps as lost
+    with own as ground:
+        ground.store.append("secret", noted("known"))
+        copy = {key: ground.server.admin.dump(key) for key in ground.server.keys("runs")}
+        speak(ground)
+        ground.archive()
+        for key in ground.server.keys("runs"):
+            ground.server.admin.delete(key)
+        for key, value in copy.items():
+            ground.server.admin.restore(key, 0, value)
+        with ground.opened_archive() as archive:
+            accept(archive, ground.store, "an old copy")
+        lost_ones = "SELECT run_id, event IS NULL FROM lost_events ORDER BY run_id"
+        assert ask(ground.path, lost_ones) == [("other", 0)] * 5 + [("secret", 0)] * 5
+        # when their run is deleted
+        delete(ground)
+        ground.archive()
+        # then they have no content either, those of others do, and all is as it should be
+        assert ask(ground.path, lost_ones) == [("other", 0)] * 5 + [("secret", 1)] * 5
+        with ground.opened_archive(read_only=True) as archive:
+            assert verify(archive, store=ground.store).exit_code == 0

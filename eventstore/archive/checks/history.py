@@ -18,7 +18,7 @@ from eventstore.events import DELETED, Position
 _FIELDS = "ms, run_id, version, event, checksum, append_id, workflow_id, digest, chain"
 _EVENTS = """
 SELECT e.place, e.ms, r.run_id, e.version, e.event, e.checksum, e.append_id, e.workflow_id,
-       e.digest, e.chain
+       e.digest, e.chain, 0
 FROM events AS e LEFT JOIN runs AS r ON r.id = e.run WHERE e.place > ? AND e.place <= ?
 """
 _RUN = f"""
@@ -28,7 +28,7 @@ AND e.version BETWEEN ? AND ?
 _EVENTS_SINCE = f"""
 {_EVENTS} AND NOT EXISTS (SELECT 1 FROM lost_events WHERE place = e.place AND seal > ?)
 UNION ALL
-SELECT place, {_FIELDS} FROM lost_events AS l WHERE place > ? AND place <= ?
+SELECT place, {_FIELDS}, 1 FROM lost_events AS l WHERE place > ? AND place <= ?
 AND seal = (SELECT min(seal) FROM lost_events WHERE place = l.place AND seal > ?)
 """
 _LINK = """
@@ -62,6 +62,8 @@ class Row(NamedTuple):
     workflow_id: str | None
     digest: bytes
     chain: bytes
+    is_lost: bool
+    """Whether it was accepted as lost since."""
 
 
 class Link(NamedTuple):
@@ -114,8 +116,11 @@ class History:
         last, place, chain = max(found, key=lambda row: int(row[0]))
         return Link(last, place % PARTITION_PLACES, chain)
 
-    def is_deleted(self, run_id: str, version: int) -> bool:
-        """Say whether a ``run.deleted`` that is archived explains the erasure of a version."""
+    def is_deleted(self, run_id: str, row: Row) -> bool:
+        """Say whether a ``run.deleted`` that is archived explains the erasure of a row.
+
+        It erases what comes before it, and what was accepted as lost of its run.
+        """
         if run_id not in self._deletions:
             if len(self._deletions) >= _MAX_DELETIONS:
                 self._deletions.clear()
@@ -123,7 +128,8 @@ class History:
                 rows = tx.execute(_DELETIONS, (run_id,))
             proven = (last for last, event, digest in rows if _deletes(event, digest))
             self._deletions[run_id] = max(proven, default=0)
-        return version < self._deletions[run_id]
+        last = self._deletions[run_id]
+        return row.version < last or bool(row.is_lost and last)
 
     def _page(self, after: int, last: int, seal: int) -> list[Row]:
         statement, bounds = _EVENTS, [after, last]

@@ -56,7 +56,7 @@ class RowCheck:
             self._found(row, "changed", "what is kept of it is of another kind")
 
     def _check_content(self, row: Row, run_id: str) -> None:
-        if row.event is None and self._history.is_deleted(run_id, row.version):
+        if row.event is None and self._history.is_deleted(run_id, row):
             self.erased += 1
         elif row.event is None:
             detail = "its content is gone, and no deletion of its run explains it"
