@@ -28,6 +28,12 @@ _TABLES = """
 SELECT m.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c
 WHERE m.type = 'table' AND c.name = 'run_id' AND m.name <> 'deleted_runs'
 """
+MAX_FORKS = 100
+_FORKS = """
+SELECT r.run_id FROM runs AS r JOIN timeline AS t ON t.run_id = r.run_id AND t.version = 1
+WHERE r.parent = ? AND json_extract(t.data, '$.parent_version') IS NOT NULL
+ORDER BY r.run_id LIMIT ?
+"""
 _KEPT_FIELDS = {b"v", b"s"}
 """What stays in the head of a deleted run."""
 
@@ -87,6 +93,13 @@ class Places:
                 for name in tables
             ]
         return sum(counts)
+
+    def forks(self, run_id: str) -> list[str]:
+        """Name the first forks of the run that are projected: they hold copies of its events."""
+        if self.database is None:
+            return []
+        with self.database.snapshot() as tx:
+            return [name for (name,) in tx.execute(_FORKS, (run_id, MAX_FORKS))]
 
     def in_snapshots(self, run_id: str) -> int:
         """Count the states that time travel keeps."""

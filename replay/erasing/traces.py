@@ -42,6 +42,9 @@ def remains(places: Places, run_id: str) -> Remains:
     if places.archive is not None:
         with places.archive.database.snapshot() as tx:
             erasure = find_erasure(tx, run_id)
+    forks = places.forks(run_id)
+    told = f"runs of their own, with copies of its events; delete {', '.join(forks)}"
+    found.append(Trace("forks", len(forks), told if forks else ""))
     is_wiped = erasure is not None and erasure.wiped_ms is not None
     wiping = "'runstore delete --wipe' removes what unused space and the server's files show"
     found.append(Trace("unused space", int(not is_wiped), "" if is_wiped else wiping))

@@ -16,7 +16,7 @@ from servers import Server
 from erasure.conftest import MARKER, delete, speak
 from eventstore import InvalidArgument, NewEvent
 from projections import Projector, open_database
-from replay import SnapshotFile
+from replay import SnapshotFile, SyncTimeTravel
 from replay.erasing import remains, wipe
 from replay.erasing.places import Places
 
@@ -134,3 +134,15 @@ def test_who_reads_meanwhile_hinders_it_and_that_is_told(ground: Ground) -> None
 def test_without_an_archive_there_is_nothing_to_wipe(ground: Ground) -> None:
     with pytest.raises(InvalidArgument, match="archive"):
         wipe(Places(ground.store, None, None, None))
+
+
+def test_forks_are_named_since_they_hold_copies(ground: Ground) -> None:
+    # given a run with a fork, and a run that it started
+    ground.store.append("secret", NewEvent("run.created", {"input": MARKER}))
+    ground.store.append("child", NewEvent("run.created", {"parent": "secret"}))
+    SyncTimeTravel(ground.store).fork("secret", 1, "copy")
+    project(ground)
+    with places(ground) as found:
+        # then the fork is told to be left, and the other is not
+        (forks,) = (one for one in remains(found, "secret").traces if one.place == "forks")
+    assert (forks.left, "delete copy" in forks.detail) == (1, True)
