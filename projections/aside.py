@@ -22,9 +22,8 @@ from eventstore.errors import (
     StoreUnavailable,
 )
 from eventstore.events import Position
-from projections.database import Database, Transaction, open_database
-from projections.database.migrations import migrations
-from projections.database.writer_lock import Holder, WriterLock
+from eventstore.sqlite.writer_lock import Holder, WriterLock
+from projections.database import SCHEMA, Database, Transaction, open_database
 from projections.feed import DEFAULT_BATCH_EVENTS, Feed
 from projections.log import Log
 from projections.positions import common_positions
@@ -56,9 +55,7 @@ class Aside:
     ) -> None:
         self.projections = [projection.fresh() for projection in projections]
         self.path = aside_path(database.path, purpose)
-        self._lock = WriterLock(
-            self.path, what=f"another {purpose} of this database is under way", clock=clock
-        )
+        self._lock = _lock(self.path, purpose, clock)
         self._lock.acquire()
         try:
             found = None if anew else _found(self.path)
@@ -155,13 +152,13 @@ class UnderWay:
 def under_way(database: Database) -> UnderWay | None:
     """Say which rebuild of a database is under way, if there is one."""
     path = aside_path(database.path, "rebuild")
-    holder = WriterLock(path).holder()
+    holder = _lock(path, "rebuild").holder()
     found = _found(path)
     if holder is None or found is None:
         return None
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as aside:
-            standings = load_standings(Transaction(aside, path))
+            standings = load_standings(Transaction(aside, path, SCHEMA))
     except (sqlite3.Error, RunStoreError):
         return None  # it has just ended
     reached = common_positions(one.positions for one in standings.values())
@@ -178,7 +175,7 @@ def tidy(database: Database) -> None:
     path = aside_path(database.path, "rebuild")
     if not path.exists():
         return
-    lock = WriterLock(path)
+    lock = _lock(path, "rebuild")
     with suppress(StoreMismatch):  # another rebuild is at it
         lock.acquire()
         found = _found(path)
@@ -198,6 +195,10 @@ def remove(path: Path) -> None:
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
+def _lock(path: Path, purpose: str, clock: Clock = system_clock) -> WriterLock:
+    return WriterLock(path, what=f"another {purpose} of this database is under way", clock=clock)
+
+
 def _found(path: Path) -> dict[str, Any] | None:
     """Read what was left by an earlier one; None if it is not there, or of no use."""
     if not path.exists():
@@ -208,7 +209,7 @@ def _found(path: Path) -> dict[str, Any] | None:
             meta = dict(left.execute(_READ).fetchall())
     except sqlite3.Error:
         return None
-    if schema != migrations()[-1].number or len(meta) < 2:  # noqa: PLR2004 - both must be there
+    if schema != SCHEMA.steps[-1].number or len(meta) < 2:  # noqa: PLR2004 - both must be there
         return None
     return {"store": meta["store"], **orjson.loads(meta["aside"])}
 

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import orjson
 
-from projections.database.migrations import statements
+from eventstore.sqlite.schema import statements
 from projections.projection import Projection
 
 Objects = list[tuple[str, str]]

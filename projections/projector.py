@@ -22,7 +22,7 @@ from eventstore.events import Position
 from projections.aside import tidy
 from projections.built_in import BUILT_IN
 from projections.database import Database
-from projections.database.writer_lock import WriterLock
+from projections.database.projector_lock import projector_lock
 from projections.feed import DEFAULT_BATCH_EVENTS, DEFAULT_BATCH_MS, Feed
 from projections.log import Log
 from projections.projection import Projection
@@ -101,7 +101,7 @@ class Projector:
         self._block_ms = block_ms
         self._retry_pause_s = retry_pause_ms / 1_000
         self._retry_pause_max_s = retry_pause_max_ms / 1_000
-        self._lock = WriterLock(database.path, clock=clock)
+        self._lock = projector_lock(database.path, clock)
         self._lock_timeout_s = lock_timeout_s
         self._clock = clock
         self._begun = False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from eventstore.errors import StoreMismatch
+from eventstore.sqlite.schema import statements
 from projections.database import Transaction
-from projections.database.migrations import statements
 from projections.objects import objects_of, to_json
 from projections.projection import Projection
 

@@ -8,8 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from eventstore.events import RecordedEvent
-from projections.database import Transaction
-from projections.database.migrations import migrate, migrations
+from projections.database import SCHEMA, Transaction
 from projections.projection import Projection
 from projections.registry import register
 
@@ -20,9 +19,9 @@ _NOWHERE = Path(":memory:")
 def scratch(*projections: Projection) -> Iterator[Transaction]:
     """Give an empty database with the tables of these projections, gone after the block."""
     with closing(sqlite3.connect(_NOWHERE, isolation_level=None)) as connection:
-        migrate(connection, _NOWHERE, migrations())
+        SCHEMA.migrate(connection, _NOWHERE)
         connection.execute("BEGIN")
-        tx = Transaction(connection, _NOWHERE)
+        tx = Transaction(connection, _NOWHERE, SCHEMA)
         for projection in projections:
             register(tx, projection)
         yield tx

@@ -9,8 +9,9 @@ from typing import Any
 
 from eventstore.clock import from_ms
 from eventstore.events import Position
+from eventstore.sqlite.writer_lock import Holder
 from projections.database import Database, Transaction
-from projections.database.writer_lock import Holder, WriterLock
+from projections.database.projector_lock import projector_lock
 from projections.failures import Failure
 from projections.positions import load_positions
 from projections.standing import FAILED, PAUSED, RUNNING
@@ -61,7 +62,7 @@ def projection_status(
 def projector_status(database: Database) -> ProjectorStatus:
     """Say who projects into the database, and what stopped the projector that ran last."""
     with database.snapshot() as tx:
-        return ProjectorStatus(WriterLock(database.path).holder(), read_stop(tx))
+        return ProjectorStatus(projector_lock(database.path).holder(), read_stop(tx))
 
 
 _PROJECTIONS = """

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from contextlib import closing, suppress
 
 from eventstore.clock import monotonic
+from eventstore.sqlite.connections import begin, open_writer
+from eventstore.sqlite.errors import translated
 from projections.aside import Aside, attach
-from projections.database import Database, Transaction
-from projections.database.connections import begin, open_writer
-from projections.database.errors import translated
+from projections.database import SCHEMA, Database, Transaction
 from projections.feed import WRITER_PATIENCE_MS, reached_all
 from projections.objects import from_json, objects_of, to_json
 from projections.projection import Projection
@@ -49,12 +49,15 @@ def switch(live: Database, aside: Aside) -> float:
     It has a connection of its own: any other of this process may keep parts of full-text tables
     in memory, and would not notice what it writes itself.
     """
-    with closing(open_writer(live.path, _BUSY_MS)) as connection, translated(live.path):
+    with (
+        closing(open_writer(live.path, SCHEMA, _BUSY_MS)) as connection,
+        translated(live.path, SCHEMA),
+    ):
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # not while others wait
-        begin(connection, live.path, WRITER_PATIENCE_MS)
+        begin(connection, live.path, SCHEMA, WRITER_PATIENCE_MS)
         began_s = monotonic()
-        tx = Transaction(connection, live.path)
+        tx = Transaction(connection, live.path, SCHEMA)
         _catch_up(aside, load_standings(tx))
         attach(connection, aside.path)
         for projection in aside.projections:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from eventstore.errors import RunNotFound, StoreMismatch
 from eventstore.events import RecordedEvent
+from eventstore.sqlite.connections import open_reader
+from eventstore.sqlite.errors import translated
 from projections.aside import Aside, attach
 from projections.bounded_log import BoundedLog
 from projections.built_in import BUILT_IN
 from projections.comparing import Difference, Shape, attached_differences
-from projections.database import Database, Transaction
-from projections.database.connections import open_reader
-from projections.database.errors import translated
+from projections.database import SCHEMA, Database, Transaction
 from projections.log import Log, RunLog
 from projections.objects import tables_of
 from projections.positions import Reached
@@ -142,9 +142,12 @@ def _differences(
     database: Database, aside: Aside, log: BoundedLog, projection: Projection
 ) -> Iterator[Difference]:
     """Compare in one snapshot of the live rows, after reading on to where that one is."""
-    with closing(open_reader(database.path, _BUSY_MS)) as connection, translated(database.path):
+    with (
+        closing(open_reader(database.path, SCHEMA, _BUSY_MS)) as connection,
+        translated(database.path, SCHEMA),
+    ):
         connection.execute("BEGIN")
-        tx = Transaction(connection, database.path)
+        tx = Transaction(connection, database.path, SCHEMA)
         log.until = load_standings(tx)[projection.name].positions
         while aside.step():
             pass

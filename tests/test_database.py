@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import stat
 import subprocess
@@ -19,25 +20,28 @@ from eventstore.errors import (
     StoreMismatch,
     StoreUnavailable,
 )
+from eventstore.sqlite import Schema
+from eventstore.sqlite.schema import Migration, statements
 from projections import open_database
-from projections.database.migrations import (
-    APPLICATION_ID,
-    Migration,
-    migrate,
-    migrations,
-    statements,
-)
+from projections.database import SCHEMA
+
+
+def schema_of(*steps: Migration) -> Schema:
+    """Give the schema with other steps."""
+    schema = dataclasses.replace(SCHEMA)
+    vars(schema)["steps"] = steps
+    return schema
 
 
 def test_a_new_database_has_every_migration_and_our_mark(tmp_path: Path) -> None:
     with open_database(tmp_path / "runs.db") as database, database.snapshot() as tx:
-        assert tx.execute("PRAGMA user_version") == [(migrations()[-1].number,)]
-        assert tx.execute("PRAGMA application_id") == [(APPLICATION_ID,)]
+        assert tx.execute("PRAGMA user_version") == [(SCHEMA.steps[-1].number,)]
+        assert tx.execute("PRAGMA application_id") == [(SCHEMA.application_id,)]
         assert tx.execute("PRAGMA journal_mode") == [("wal",)]
 
 
 def test_migrations_are_numbered_from_one_without_gap() -> None:
-    numbers = [step.number for step in migrations()]
+    numbers = [step.number for step in SCHEMA.steps]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
@@ -168,7 +172,7 @@ def test_a_database_of_older_code_is_refused_to_read_until_it_is_brought_up_to_d
 ) -> None:
     path = tmp_path / "runs.db"
     connection = sqlite3.connect(path, isolation_level=None)
-    migrate(connection, path, migrations()[:1])
+    schema_of(*SCHEMA.steps[:1]).migrate(connection, path)
     connection.close()
     with pytest.raises(StoreMismatch, match="older schema"):
         open_database(path, read_only=True)
@@ -182,7 +186,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None
     good = Migration(1, "good", "CREATE TABLE a (x);\n")
     bad = Migration(2, "bad", "CREATE TABLE b (x);\nINSERT INTO missing VALUES (1);\n")
     with pytest.raises(sqlite3.OperationalError, match="missing"):
-        migrate(connection, path, [good, bad])
+        schema_of(good, bad).migrate(connection, path)
     tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
     assert (tables, connection.execute("PRAGMA user_version").fetchone()) == ([("a",)], (1,))
     connection.close()
@@ -218,10 +222,11 @@ def test_a_migration_that_another_process_takes_meanwhile_is_not_taken_twice(
     slow = Migration(1, "slow", f"{table}SELECT told();\nSELECT wait();\n")
     mine = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     with ThreadPoolExecutor() as threads:
-        theirs = threads.submit(migrate, other, path, [slow])
+        theirs = threads.submit(schema_of(slow).migrate, other, path)
         assert taking.wait(10)
         # when this one wants the same
-        ours = threads.submit(migrate, mine, path, [Migration(1, "same", table)])
+        same = schema_of(Migration(1, "same", table))
+        ours = threads.submit(same.migrate, mine, path)
         with pytest.raises(TimeoutError):
             ours.result(timeout=0.1)
         done.set()

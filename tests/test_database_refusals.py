@@ -144,9 +144,9 @@ AS_NOBODY = f"""
 import os, sys
 from eventstore.errors import ServerRefused
 from projections import open_database
-from projections.database.migrations import migrations
+from projections.database import SCHEMA
 
-migrations()
+SCHEMA.steps
 if os.geteuid() == 0:  # whom file rights do not bind
     os.setuid({NOBODY})
 try:

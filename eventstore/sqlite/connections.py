@@ -32,7 +32,9 @@ def open_writer(path: Path, schema: Schema, busy_timeout_ms: int) -> sqlite3.Con
     connection = _connect(path, schema, "mode=rw", busy_timeout_ms)
     try:
         with translated(path, schema):
-            schema.check(connection, path)  # before anything is written
+            number = schema.check(connection, path)  # before anything is written
+            if schema.before_migrating and 0 < number < schema.steps[-1].number:
+                schema.before_migrating(connection, path, number)
             _use_wal(connection, busy_timeout_ms)
             connection.execute(f"PRAGMA synchronous = {'FULL' if schema.is_kept else 'NORMAL'}")
             connection.execute("PRAGMA foreign_keys = ON")

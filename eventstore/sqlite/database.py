@@ -40,6 +40,11 @@ class Transaction:
         with translated(self._path, self._schema):
             return self._connection.execute(sql, parameters).fetchall()
 
+    def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
+        """Run one statement and give its rows one by one, however many they are."""
+        with translated(self._path, self._schema):
+            yield from self._connection.execute(sql, parameters)
+
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement once for each row of parameters."""
         with translated(self._path, self._schema):

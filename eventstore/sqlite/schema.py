@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -36,6 +36,8 @@ class Schema:
     when_missing: str
     when_older: str
     when_damaged: str
+    before_migrating: Callable[[sqlite3.Connection, Path, int], object] | None = None
+    """Is called before an older file is changed, with the number of the last step that it has."""
 
     @cached_property
     def steps(self) -> tuple[Migration, ...]:
@@ -58,7 +60,11 @@ class Schema:
             "FROM pragma_application_id, pragma_user_version"
         ).fetchone()
         if application != self.application_id and (application or number or tables):
-            raise StoreMismatch(f"{path} is no {self.kind}; give another path", path=str(path))
+            raise StoreMismatch(
+                f"{path} is a database of another application, so no {self.kind} of ours; give "
+                "another path",
+                path=str(path),
+            )
         if number > self.steps[-1].number:
             raise StoreMismatch(
                 f"{self.kind} {path} has schema {number}, this code knows "

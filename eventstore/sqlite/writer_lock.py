@@ -6,15 +6,17 @@ import fcntl
 import json
 import os
 import socket
+import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from eventstore.clock import Clock, system_clock
+from eventstore.clock import Clock, monotonic, system_clock
 from eventstore.errors import ServerRefused, StoreMismatch
 
 _HOLDER_BYTES = 1_024
 _MAX_SAYING = 300
+_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +42,25 @@ class WriterLock:
         self._file: int | None = None
         self._holder: Holder | None = None
 
-    def acquire(self) -> None:
-        """Take the lock, at once or not at all.
+    def acquire(self, timeout_s: float | None = 0, stop: threading.Event | None = None) -> bool:
+        """Take the lock within ``timeout_s`` seconds; None waits for ever.
 
-        Raises ``StoreMismatch`` naming who holds it (``holder_pid``, ``holder_host``, ``since``).
+        Gives False if ``stop`` was set before it was free. Raises ``StoreMismatch`` naming who
+        holds it (``holder_pid``, ``holder_host``, ``since``).
         """
         if self._file is not None:
-            return
+            return True
         file = self._opened()
-        if not _locked(file):
-            holder = _read_holder(file)
-            os.close(file)
-            raise self._held(holder)
-        since = f"{self._clock():%Y-%m-%dT%H:%M:%SZ}"
-        self._holder = Holder(os.getpid(), socket.gethostname(), since)
-        _write_holder(file, self._holder)
-        self._file = file
+        try:
+            if self._waited(file, timeout_s, stop or threading.Event()):
+                since = f"{self._clock():%Y-%m-%dT%H:%M:%SZ}"
+                self._holder = Holder(os.getpid(), socket.gethostname(), since)
+                _write_holder(file, self._holder)
+                self._file = file
+        finally:
+            if self._file is None:
+                os.close(file)
+        return self._file is not None
 
     def say(self, saying: str) -> None:
         """Tell others who ask for the holder; it works on a full disk too."""
@@ -80,6 +85,15 @@ class WriterLock:
         finally:
             os.close(file)
 
+    def _waited(self, file: int, timeout_s: float | None, stop: threading.Event) -> bool:
+        deadline_s = None if timeout_s is None else monotonic() + timeout_s
+        while not _locked(file):
+            if deadline_s is not None and monotonic() >= deadline_s:
+                raise self._held(_read_holder(file))
+            if stop.wait(_LOOK_EVERY_S):
+                return False
+        return True
+
     def _opened(self) -> int:
         try:
             return os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -88,8 +102,8 @@ class WriterLock:
 
     def _held(self, holder: Holder | None) -> StoreMismatch:
         return StoreMismatch(
-            f"{self._what}: {holder or 'a process that gave no name'}; stop it first, or give "
-            "another path",
+            f"{self._what}: {holder or 'a process that gave no name'}; wait for it, stop it, or "
+            "give another path",
             holder_pid=holder and holder.pid,
             holder_host=holder and holder.host,
             since=holder and holder.since,

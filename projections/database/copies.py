@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from projections.database.errors import translated
-from projections.database.writer_lock import WriterLock
+from projections.database.projector_lock import projector_lock
 
 BESIDE = ("-wal", "-shm", "")
 """What SQLite adds to the names of the files that make a database; the main file is last."""
@@ -17,20 +17,21 @@ BESIDE = ("-wal", "-shm", "")
 def keep_copy(connection: sqlite3.Connection, path: Path, schema: int) -> Path | None:
     """Write a copy of a database with its old ``schema`` to ``<path>.schema-<number>``.
 
-    Whole or not at all, readable by its owner alone; an older copy of the same schema is
-    replaced. Gives None if another process has changed the schema meanwhile: it made the copy.
-    Raises ``ServerRefused`` where there is no room for it.
+    Whole or not at all, readable by its owner alone. It replaces all copies that were kept
+    before: they would hold what has been erased since. Gives None if another process has changed
+    the schema meanwhile: it made the copy. Raises ``sqlite3.Error`` where there is no room for it.
     """
     kept = path.with_name(f"{path.name}.schema-{schema}")
     fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
     os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
     try:
-        with translated(path):
-            connection.execute("VACUUM INTO ?", (str(fresh),))
+        connection.execute("VACUUM INTO ?", (str(fresh),))
         if _schema_of(fresh) != schema:
             return None
         _to_disk(fresh)
         fresh.replace(kept)
+        for older in set(_copies(path)) - {kept}:
+            older.unlink(missing_ok=True)
         _to_disk(kept.parent)
     finally:
         fresh.unlink(missing_ok=True)
@@ -44,12 +45,17 @@ def set_aside(path: Path) -> Path:
     gone with their next query, and open what stands in its place. Raises ``StoreMismatch`` while
     a projector writes to it.
     """
-    lock = WriterLock(path)
+    lock = projector_lock(path)
     lock.acquire()
     try:
         return _renamed(path)
     finally:
         lock.release()
+
+
+def _copies(path: Path) -> list[Path]:
+    name = re.compile(re.escape(path.name) + r"\.schema-\d+")
+    return [file for file in path.parent.iterdir() if name.fullmatch(file.name)]
 
 
 def _renamed(path: Path) -> Path:

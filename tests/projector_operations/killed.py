@@ -21,9 +21,9 @@ from histories import EPOCH, ListLog
 from shipments import Shipments
 
 from eventstore.events import RecordedEvent
+from eventstore.sqlite import Schema
 from projections import Projector, Transaction, open_database, rebuild, rebuild_run
 from projections.aside import aside_path
-from projections.database import connections
 from projector_operations.samples import ALL, Skipping, a_log, change, rows
 
 LOG = ListLog(a_log(2))
@@ -105,7 +105,7 @@ def count_statements(kill_at: int) -> None:
     """
     counted = itertools.count(1)
     counting = True
-    connect, migrate = sqlite3.connect, connections.migrate
+    connect, migrate = sqlite3.connect, Schema.migrate
 
     def count(_statement: str) -> None:
         if counting and next(counted) == kill_at:
@@ -124,7 +124,7 @@ def count_statements(kill_at: int) -> None:
         counting = True
 
     sqlite3.connect = connect_counted  # type: ignore[assignment]
-    connections.migrate = migrate_uncounted
+    Schema.migrate = migrate_uncounted  # type: ignore[method-assign]
 
 
 def survives(act: Act, path: Path, kill_at: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,11 +13,11 @@ from histories import ListLog
 from test_full_disk import small_disk  # noqa: F401 - a fixture
 
 from eventstore.errors import ServerRefused, StoreMismatch
+from eventstore.sqlite import Schema
 from projections import Database, Projector, Runs, Timeline, open_database, rebuild, verify
 from projections.aside import aside_path
-from projections.database import connections
+from projections.database import SCHEMA
 from projections.database.copies import set_aside
-from projections.database.migrations import migrate, migrations
 from projector_operations.samples import ALL, a_log, change, rows
 
 PAGE_BYTES = 4_096
@@ -121,7 +122,9 @@ def test_a_full_disk_ends_a_rebuild_and_the_old_rows_stand(
 def older(path: Path) -> Path:
     """Give a database of older code, with something in it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        migrate(connection, path, migrations()[:4])
+        schema = dataclasses.replace(SCHEMA)
+        vars(schema)["steps"] = SCHEMA.steps[:4]
+        schema.migrate(connection, path)
         connection.execute("INSERT INTO meta VALUES ('store', 'mine')")
     return path
 
@@ -139,6 +142,18 @@ def test_a_copy_is_kept_before_the_schema_changes(older: Path) -> None:
     assert not kept.exists()
 
 
+def test_only_the_newest_copy_is_kept(older: Path) -> None:
+    # given the copies of two schemas before, with content that may have been erased since, and
+    # the copy of another database
+    for name in ("runs.db.schema-2", "runs.db.schema-3", "other.db.schema-3"):
+        older.with_name(name).write_bytes(b"content")
+    # when the schema changes
+    open_database(older).close()
+    # then its own copy is the only one of this database
+    kept = sorted(file.name for file in older.parent.glob("*.schema-*"))
+    assert kept == ["other.db.schema-3", "runs.db.schema-4"]
+
+
 def test_a_schema_that_cannot_be_changed_leaves_the_database_as_it_was(
     older: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +161,7 @@ def test_a_schema_that_cannot_be_changed_leaves_the_database_as_it_was(
         raise ServerRefused("no")
 
     before = rows(older)
-    monkeypatch.setattr(connections, "migrate", fails)
+    monkeypatch.setattr(Schema, "migrate", fails)
     with pytest.raises(ServerRefused):
         open_database(older)
     assert rows(older) == before

@@ -13,14 +13,14 @@ from histories import ListLog
 
 from eventstore.errors import StoreMismatch
 from projections import Database, Projector, projector_status
-from projections.database.writer_lock import WriterLock
+from projections.database.projector_lock import projector_lock
 from projector_operations.samples import a_log
 
 HOLD = """
 import sys
 from pathlib import Path
-from projections.database.writer_lock import WriterLock
-WriterLock(Path(sys.argv[1])).acquire()
+from projections.database.projector_lock import projector_lock
+projector_lock(Path(sys.argv[1])).acquire()
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -95,11 +95,11 @@ def test_one_that_waits_can_be_stopped(log: ListLog, database: Database) -> None
 
 def test_a_lock_that_nobody_wrote_into_names_nobody(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    lock = WriterLock(path)
+    lock = projector_lock(path)
     assert lock.holder() is None
     lock.acquire()
     lock.path.write_text("?")
-    assert WriterLock(path).holder() is None
+    assert projector_lock(path).holder() is None
     with pytest.raises(StoreMismatch, match="gave no name"):
-        WriterLock(path).acquire()
+        projector_lock(path).acquire()
     lock.release()
