@@ -108,7 +108,7 @@ def test_a_restorer_that_is_killed_times_each_pause_out_once(
         control.watch("run", "other", watch_id="stays")
 
     def check(store: SyncEventStore, namespace: str) -> None:
-        service = SyncRestorer(store, Worker(store), lease_ms=1, handover_ms=1)
+        service = SyncRestorer(store, Worker(store), lease_ms=50, handover_ms=50)
         eventually(lambda: _ended(store, service))
         for name in ("run", "parked"):
             events = store.load(name)
