@@ -376,7 +376,7 @@ def test_a_projector_follows_until_it_is_interrupted(cli: CommandLine) -> None:
         _interrupt(projector)
 
     assert locked.returncode == 1
-    assert f"in process {projector.pid}" in locked.stderr
+    assert f"process {projector.pid} on" in locked.stderr
     assert cli.json("project", "run", "--to-end")["events"] == 0
 
 

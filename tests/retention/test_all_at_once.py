@@ -52,6 +52,12 @@ class Everybody:
         self.written = threading.Event()
         self.followed: list[RecordedEvent] = []
         self.handled: list[RecordedEvent] = []
+        self._keep_untrimmed()
+
+    def _keep_untrimmed(self) -> None:
+        """Let nothing be trimmed that is not kept yet, to compare with."""
+        kept = {number: log[-1].position for number, log in self.ground.log.items() if log}
+        self.ground.store.perform(self.ground.store.operations.report_reader("twin", kept))
 
     def write(self) -> None:
         """Write runs, of which some end."""
@@ -61,6 +67,7 @@ class Everybody:
             is_last = chance.random() < 0.2
             if run not in ends:
                 self.ground.append(run, *notes(chance.randrange(1, 6)), *[ended()][: int(is_last)])
+                self._keep_untrimmed()
             if is_last:
                 ends.add(run)
         self.written.set()
