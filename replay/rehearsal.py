@@ -6,15 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from eventstore import RunStoreError, SyncEventStore
-from eventstore.appends import Append
-from eventstore.commands import due_timers, server_time
+from eventstore import (
+    NewEvent,
+    RunClosed,
+    RunStoreError,
+    SyncEventStore,
+    WrongExpectedVersion,
+)
+from eventstore.appends import Append, prepare
+from eventstore.commands import due_timers, head, server_time
+from eventstore.events import DELETED
 from eventstore.operations import Operations
 from eventstore.plan import Appends, Plan
 from eventstore.timers import DueTimer
 
 T = TypeVar("T")
-_WRITES = frozenset({"settle", "heartbeat", "due"})
+_WRITES = frozenset({"settle", "heartbeat", "due", "parking/blank"})
 """Scripts that change something besides appends."""
 
 
@@ -27,17 +34,19 @@ class Rehearsed(RunStoreError):
         super().__init__("this was only a rehearsal: nothing was written", append=append)
 
 
-def rehearse(plan: Plan[T]) -> Plan[T | Append]:
+def rehearse(operations: Operations, plan: Plan[T]) -> Plan[T | Append]:
     """Run a plan up to its first write; give what it would append, or its result if it reads on.
 
-    A plan that would only tidy an index gives what it gives then.
+    An append that would be refused now is refused here, by the same error at the same place. A
+    plan that would only tidy an index gives what it gives then.
     """
     try:
         step = next(plan)
         while True:
-            if isinstance(step, Append):
-                return step
             try:
+                if isinstance(step, Append):
+                    yield from _check(operations, step)
+                    return step
                 result = _without_writing(step)
                 if result is None:
                     result = yield step
@@ -49,6 +58,22 @@ def rehearse(plan: Plan[T]) -> Plan[T | Append]:
         return finished.value  # type: ignore[no-any-return]
     finally:
         plan.close()
+
+
+def _check(operations: Operations, append: Append) -> Plan[None]:
+    """Raise what the append would raise: for its events, or for the run as it stands."""
+    prepared = prepare(append, operations.settings)
+    (found,) = yield [head(operations.keys, append.run_id)]
+    version = found.version if found else 0
+    if found and found.closed and (found.deleted or not _only_deletes(append)):
+        raise RunClosed(append.run_id, version)
+    if not prepared.expected.holds(version):
+        raise WrongExpectedVersion(append.run_id, prepared.expected.value, version)
+
+
+def _only_deletes(append: Append) -> bool:
+    events = [append.events] if isinstance(append.events, NewEvent) else append.events
+    return [event.type for event in events] == [DELETED]
 
 
 def _without_writing(step: Any) -> list[bool] | None:
@@ -77,7 +102,7 @@ class Rehearsal:
 
     def perform(self, plan: Plan[T]) -> T:
         """Run a plan that reads; raise ``Rehearsed`` for one that would append."""
-        result = self.store.perform(rehearse(plan))
+        result = self.store.perform(rehearse(self.operations, plan))
         if isinstance(result, Append):
             raise Rehearsed(result)
         return result

@@ -120,7 +120,7 @@ def _rehearse(
     operations = store.operations
     due, now_ms = store.perform(look_at_due(operations, MAX_REHEARSED, stalls=stalls))
     for timer in due:
-        result = store.perform(rehearse(effect(operations, timer, now_ms)))
+        result = store.perform(rehearse(operations, effect(operations, timer, now_ms)))
         if isinstance(result, Append):
             tell_append(session, result)
         elif isinstance(result, Handover):

@@ -126,15 +126,37 @@ def test_what_would_be_done_is_done_without_the_option(
         (["expire", "run", "--pause", "q"], 1, "no pause 'q'"),
         (["cancel", "nobody"], 1, "no run 'nobody'"),
         (["abort", "nobody"], 1, "no run 'nobody'"),
+        (["delete", "nobody", "--yes"], 1, "no run 'nobody'"),
+        (["fork", "nobody", "new"], 1, "no run 'nobody'"),
+        (["fork", "run", "done"], 1, "'done'"),
+        (["rerun", "nobody", "node", "new"], 1, "no run 'nobody'"),
+        (["signal", "paid", "{}", "--run", "nobody"], 1, "no run 'nobody'"),
+        (["watch", "add", "nobody", "paid"], 1, "no run 'nobody'"),
+        (["watch", "remove", "nobody", "w"], 1, "no run 'nobody'"),
+        (["watch", "remove", "run", "w"], 1, "no watch w"),
+        (["parked", "redrive", "nobody", "run"], 1, "no consumer group"),
+        (["parked", "discard", "nobody", "run", "--yes"], 1, "no consumer group"),
+        *(
+            ([*command, "done", *more], 1, "ended at version 2")
+            for command, more in (
+                (["resume"], []),
+                (["decide", "{}", "--run"], []),
+                (["extend"], ["2h"]),
+                (["expire"], []),
+                (["cancel"], []),
+                (["abort"], []),
+                (["signal", "paid", "{}", "--run"], []),
+                (["watch", "add"], ["paid"]),
+            )
+        ),
     ],
 )
 def test_what_cannot_be_done_is_told(
     bench: Bench, arguments: list[str], code: int, why: str, dry_run: list[str]
 ) -> None:
     bench.pause("run", decision_schema=APPROVAL)
+    bench.store.append("done", [NewEvent("run.created"), NewEvent("run.completed")])
     done = bench.run(*arguments, *dry_run)
-    if dry_run and arguments[0] == "abort":
-        return  # only the append itself finds out
     assert done.exit_code == code, done.output
     assert why in done.stderr
     assert bench.types("run") == []
