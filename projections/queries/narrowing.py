@@ -13,21 +13,23 @@ import orjson
 
 from projections.database import Transaction
 from projections.queries.conditions import Conditions
-from projections.queries.search import waiting
+from projections.queries.search import newest_hits, waiting
 from projections.search.feed import can_match
 from projections.search.words import matching, parts
 
 RARE = 1_000
 """Up to so many are few."""
+OFTEN = 20
+"""More hits than so many among the newest texts are many: a prefix's need not all be gathered."""
 
 _AMONG = "run_id IN (SELECT value FROM json_each(?))"
 _LABELLED = "SELECT run_id FROM run_labels WHERE name = ? AND value = ? LIMIT ?"
 # The plus keeps SQLite from going through all runs with the label for each run.
 _HAS_LABEL = """EXISTS (SELECT 1 FROM run_labels l
     WHERE l.run_id = runs.run_id AND l.name = ? AND +l.value = ?)"""
-_MATCHED = """
-SELECT run_id FROM search_texts
-WHERE number IN (SELECT rowid FROM search_index WHERE search_index MATCH ? LIMIT ?)
+_MATCHED = "SELECT rowid FROM search_index WHERE search_index MATCH ? LIMIT ?"
+_RUNS_OF = """
+SELECT DISTINCT run_id FROM search_texts WHERE number IN (SELECT value FROM json_each(?))
 """
 _SOME_EVENT = "EXISTS (SELECT 1 FROM search_texts s WHERE s.run_id = runs.run_id{held})"
 
@@ -45,15 +47,24 @@ def by_words(tx: Transaction, conditions: Conditions, words: Sequence[str]) -> N
     """Ask for runs of which some event holds all words."""
     asked = ("text", tuple(words))
     runs = {text.run_id for text in waiting(tx, words)}
-    if can_match(tx):
-        rows = tx.execute(_MATCHED, (matching(words), RARE + 1))
-        if len(rows) <= RARE:
-            runs.update(run_id for (run_id,) in rows)
-            conditions.found(asked, _AMONG, _json(runs))
-            return
-    held = " AND instr(s.text, ?)" * len(words)
-    clause = f"({_SOME_EVENT.format(held=held)} OR {_AMONG})"
-    conditions.found(asked, clause, *parts(words), _json(runs))
+    rare = _rare(tx, words)
+    if rare is not None:
+        runs.update(run_id for (run_id,) in tx.execute(_RUNS_OF, (_json(rare),)))
+        conditions.found(asked, _AMONG, _json(runs))
+        return
+    clause = _SOME_EVENT.format(held=" AND instr(s.text, ?)" * len(words))
+    if runs:
+        conditions.found(asked, f"({clause} OR {_AMONG})", *parts(words), _json(runs))
+    else:
+        conditions.found(asked, clause, *parts(words))
+
+
+def _rare(tx: Transaction, words: Sequence[str]) -> list[int] | None:
+    """Give the numbers of the events that hold all words, if there are few, and an index."""
+    if not can_match(tx) or newest_hits(tx, words) > OFTEN:
+        return None
+    rows = tx.execute(_MATCHED, (matching(words), RARE + 1))
+    return [number for (number,) in rows] if len(rows) <= RARE else None
 
 
 def _json(values: Iterable[Any]) -> str:

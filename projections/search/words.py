@@ -58,6 +58,11 @@ def matching(words: Iterable[str]) -> str:
     return " ".join(f'"{word[:-1]}"*' if word[-1] == "*" else f'"{word}"' for word in words)
 
 
+def any_begins(words: Iterable[str]) -> bool:
+    """Say whether of some word only its beginning is asked."""
+    return any(word[-1] == "*" for word in words)
+
+
 def parts(words: Iterable[str]) -> list[str]:
     """Write words as the parts of a folded text that show them, one each."""
     return [f" {word[:-1]}" if word[-1] == "*" else f" {word} " for word in words]

@@ -66,15 +66,40 @@ def test_words_are_sought_in_the_full_text_index_newest_first(
 ) -> None:
     plan = plan_of(lambda: Timeline(database).search("invoice", workflow_id="support"))
     matched = next(n for n, step in enumerate(plan) if "search_index VIRTUAL TABLE" in step)
-    assert "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)" in plan[matched + 1]
+    assert "SEARCH s USING COVERING INDEX search_texts_by_number (number=?)" in plan[matched + 1]
     assert "SEARCH t USING INDEX sqlite_autoindex_timeline_1" in plan[matched + 2]
     assert sorts(plan) == []
 
 
 def test_words_of_one_run_are_read_in_its_own_texts(database: Database, plan_of: Planned) -> None:
     plan = plan_of(lambda: Timeline(database).search("invoice", run_id="ask-1-7"))
-    assert any("search_texts_by_run (run_id=?)" in step for step in plan)
+    assert any("SEARCH s USING PRIMARY KEY (run_id=?)" in step for step in plan)
     assert full_scans(plan) == []
+
+
+def test_how_words_begin_is_read_in_the_newest_texts_before_the_index_gathers_all(
+    database: Database, plan_of: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a page that the newest texts fill
+    plan = plan_of(lambda: Timeline(database).search("inv*", limit=2))
+    window = "SEARCH s USING INDEX search_texts_by_number (number>? AND number<?)"
+    assert any(window in step for step in plan)
+    assert not any("search_index VIRTUAL TABLE" in step for step in plan)
+    assert (full_scans(plan), sorts(plan)) == ([], [])
+    # when they do not, the index gives the rest
+    monkeypatch.setattr("projections.queries.search.NEWEST", 3)
+    plan = plan_of(lambda: Timeline(database).search("inv*", limit=50))
+    assert any("search_index VIRTUAL TABLE" in step for step in plan)
+
+
+def test_runs_with_words_that_begin_so_are_read_in_order_where_the_newest_texts_have_many(
+    database: Database, plan_of: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.queries.narrowing.OFTEN", 3)
+    plan = plan_of(lambda: Runs(database).list_runs(text="inv*"))
+    assert any("SEARCH s USING PRIMARY KEY (run_id=?)" in step for step in plan)
+    assert not any("search_index VIRTUAL TABLE" in step for step in plan)
+    assert (full_scans(plan), sorts(plan)) == ([], [])
 
 
 @pytest.mark.parametrize("rare", [0, 1_000])

@@ -117,15 +117,20 @@ def test_pages_of_a_search_go_on_while_the_search_is_fed(path: Path) -> None:
     assert back.items == first.items
 
 
-def test_pages_of_a_search_lead_on_and_back(searched: Database) -> None:
+@pytest.mark.parametrize(("text", "newest"), [("the", 2_000), ("th*", 2_000), ("th*", 3)])
+def test_pages_of_a_search_lead_on_and_back(
+    searched: Database, monkeypatch: pytest.MonkeyPatch, text: str, newest: int
+) -> None:
+    monkeypatch.setattr("projections.queries.search.NEWEST", newest)
     timeline = Timeline(searched)
-    whole = timeline.search("the").items
-    there = [timeline.search("the", limit=1)]
+    whole = timeline.search(text).items
+    assert len(whole) > 3
+    there = [timeline.search(text, limit=1)]
     while cursor := there[-1].next_cursor:
-        there.append(timeline.search("the", limit=1, cursor=cursor))
+        there.append(timeline.search(text, limit=1, cursor=cursor))
     back = [there[-1]]
     while cursor := back[-1].previous_cursor:
-        back.append(timeline.search("the", limit=1, cursor=cursor))
+        back.append(timeline.search(text, limit=1, cursor=cursor))
     assert [item for page in there for item in page.items] == whole
     assert [page.items for page in reversed(back)] == [page.items for page in there]
 
