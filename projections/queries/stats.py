@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from eventstore.errors import InvalidArgument
 from projections.queries.base import Queries, filtered
 from projections.queries.conditions import Conditions, moment
@@ -126,8 +128,8 @@ class Stats(Queries):
         conditions = _conditions("ended_ms", workflow_id, since, until)
         conditions.among("status", status, tuple(_ENDS))
         rows = self._rows(
-            "SELECT workflow_id, max(0, ended_ms - created_ms) FROM runs INDEXED BY runs_by_ended "
-            f"{conditions.where()}",
+            "SELECT workflow_id, json_group_array(max(0, ended_ms - created_ms)) "
+            f"FROM runs INDEXED BY runs_by_ended {conditions.where()} GROUP BY workflow_id",
             *conditions.parameters,
         )
         return [RunDurations(workflow, spread(values)) for (workflow,), values in _grouped(rows)]
@@ -145,7 +147,10 @@ class Stats(Queries):
         conditions = _conditions("ended_ms", workflow_id, since, until)
         conditions.equal("node_id", node_id)
         conditions.add("duration_ms IS NOT NULL")
-        part = f"SELECT workflow_id, node_id, duration_ms FROM {{}} {conditions.where()}"
+        part = (
+            "SELECT workflow_id, node_id, json_group_array(duration_ms) "
+            f"FROM {{}} {conditions.where()} GROUP BY workflow_id, node_id"
+        )
         rows = self._rows(
             f"{part.format('nodes')} UNION ALL {part.format('node_attempts')}",
             *conditions.parameters,
@@ -168,7 +173,8 @@ class Stats(Queries):
         conditions = _conditions("paused_ms", workflow_id, since, until)
         conditions.add("waited_ms IS NOT NULL")
         rows = self._rows(
-            f"SELECT reason, waited_ms FROM pauses INDEXED BY pauses_waits {conditions.where()}",
+            "SELECT reason, json_group_array(waited_ms) "
+            f"FROM pauses INDEXED BY pauses_waits {conditions.where()} GROUP BY reason",
             *conditions.parameters,
         )
         return [Waits(why, spread(values)) for (why,), values in _grouped(rows)]
@@ -211,10 +217,13 @@ def _filled(counts: dict[int, dict[str, int]], size: int, shift: int) -> list[Ac
 
 
 def _grouped(rows: Iterable[Sequence[Any]]) -> list[tuple[tuple[Any, ...], list[int]]]:
-    """Put values together, which come last, by what stands before them; sorted, nothing first."""
+    """Put values together, by what stands before them; sorted, nothing first.
+
+    They come as JSON: one text of many durations is read much faster than as many rows.
+    """
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for *key, value in rows:
-        groups[tuple(key)].append(value)
+    for *key, values in rows:
+        groups[tuple(key)] += orjson.loads(values)
     return sorted(groups.items(), key=lambda group: [(one is not None, one) for one in group[0]])
 
 
