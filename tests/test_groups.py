@@ -599,6 +599,29 @@ async def test_a_handler_can_stop_its_group(store: EventStore) -> None:
     assert seen.by_run() == {"run": [1, 2, 3]}
 
 
+async def test_stop_before_run_lets_that_end_at_once_and_the_next_one_serve(
+    store: EventStore,
+) -> None:
+    await store.append("run", notes(3))
+    seen = Seen()
+    group = ConsumerGroup(store, "g", seen, create=True)
+    # given a group that is stopped before, or while its task is yet to begin
+    await group.stop()
+    await asyncio.wait_for(group.run(), timeout=10)
+    task = asyncio.create_task(group.run())
+    await asyncio.wait_for(group.stop(), timeout=10)
+    await asyncio.wait_for(task, timeout=10)
+    assert seen.events == []
+    # when it runs once more
+    async with serving(group) as again:
+        await until(partial(seen.reached, 3), again)
+    await group.stop()
+    await store.append("run", noted())
+    # then, and by what ends by itself, all is handled
+    assert await group.run_to_end() == 1
+    assert seen.by_run() == {"run": [1, 2, 3, 4]}
+
+
 async def test_an_idle_group_stops_at_once(store: EventStore) -> None:
     seen = Seen()
     group = ConsumerGroup(store, "g", seen, create=True)

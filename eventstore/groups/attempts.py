@@ -49,8 +49,9 @@ class Attempts:
         holding, n = lane.holding, event.position.n
         deliveries, is_counted = holding.deliveries.get(n, (1, True))
         if not is_counted:
-            last = max(self._max_deliveries, _SURE_DELIVERIES)
-            if deliveries >= last and holding.predecessor_died:
+            begun = holding.begun(event.position, deliveries)
+            is_sure = begun >= self._max_deliveries and deliveries >= _SURE_DELIVERIES
+            if is_sure and holding.predecessor_died:
                 await self.aside.park(lane, event, self._died(lane, deliveries))
                 return 0
             command = leases.deliver(holding.hold, event.position, deliveries)
@@ -70,6 +71,18 @@ class Attempts:
         lane.redriven = begun + 1
         return begun + 1
 
+    def not_begun(self, lane: Lane, event: RecordedEvent, attempt: int) -> None:
+        """Put an event back whose lease ran out after ``begin``; that counts for the next time."""
+        if lane.is_redriven:
+            lane.redriven = attempt - 1
+        else:
+            lane.holding.deliveries[event.position.n] = (attempt, True)
+        # Alone, as it may have been meant to be; the rare other one loses nothing by it.
+        lane.suspects += 1
+        lane.holding.suspects.add(event.position.n)
+        self._hand.put_back(lane, event)
+        self._hand.make_ready(lane)
+
     async def failed(
         self, lane: Lane, event: RecordedEvent, error: BaseException, attempt: int
     ) -> float | None:
@@ -83,7 +96,10 @@ class Attempts:
         self._hand.counts.failed += 1
         now_ms = to_ms(self._clock())
         first_ms = lane.failed_first_ms = lane.failed_first_ms or now_ms
-        if isinstance(error, Park) or attempt >= self._max_deliveries:
+        begun = attempt
+        if not lane.is_redriven:
+            begun = lane.holding.begun(event.position, attempt)
+        if isinstance(error, Park) or begun >= self._max_deliveries:
             failure = Failure.of(
                 error, deliveries=attempt, first_ms=first_ms, last_ms=now_ms,
                 settings=self.asking.store.operations.settings,
@@ -94,16 +110,16 @@ class Attempts:
         if not lane.is_redriven:
             lane.holding.deliveries[event.position.n] = (attempt, False)
         self._hand.put_back(lane, event)
-        return self._pause_s(event, error, attempt)
+        return self._pause_s(event, error, begun)
 
-    def _pause_s(self, event: RecordedEvent, error: BaseException, attempt: int) -> float:
-        pause_s = self._backoff.pause_s(attempt)
+    def _pause_s(self, event: RecordedEvent, error: BaseException, begun: int) -> float:
+        pause_s = self._backoff.pause_s(begun)
         if isinstance(error, Retry) and error.after_s is not None:
             pause_s = error.after_s
         _log.warning(
             "%s: %s failed at delivery %d of %d (%s); again in %.1f s",
-            self._who, place(event), attempt, self._max_deliveries, type(error).__name__, pause_s,
-            exc_info=error if attempt == 1 and not isinstance(error, Retry) else None,
+            self._who, place(event), begun, self._max_deliveries, type(error).__name__, pause_s,
+            exc_info=error if begun == 1 and not isinstance(error, Retry) else None,
         )  # fmt: skip
         return pause_s
 

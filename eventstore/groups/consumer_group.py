@@ -48,9 +48,9 @@ class ConsumerGroup:
       ignored; it may raise ``Retry``, ``Park`` or ``Skip``; all else that it raises is a failure.
     - ``start``: where a group that is made here begins: ``"beginning"``, ``"end"``, after a
       position, or after positions by partition. A group that exists goes on where it was.
-    - ``max_deliveries``: how often an event is handed out. The server counts, so a handler that
-      kills its process is found out too: by trying alone what the process had in hand, at least
-      three times in all.
+    - ``max_deliveries``: how often the handler begins an event that fails. The server counts, so
+      one that kills the process is found out too, by trying alone what was in hand then: after at
+      least three crashes, and one that may have come before the handler began is not counted.
     - ``backoff``: how long a run waits after a failure.
     - ``create``: make a group that is not there. Else it is ``UnknownGroup``: a mistyped name
       would start over from the beginning.
@@ -138,13 +138,14 @@ class ConsumerGroup:
         return replace(self._counts)
 
     async def run(self) -> None:
-        """Follow the log until ``stop``; a store that cannot be reached is asked again.
+        """Follow the log until ``stop``, which may have come before; ask an absent store again.
 
         Raises ``UnknownGroup`` for a group that is not there, or no longer; ``LogRegressed``
         and ``HistoryGap`` when the log lost events; ``CorruptEvent``; ``ServerRefused``.
         """
-        async with self._turn():
-            await self._follow(to_end=False)
+        async with self._turn(stopping=self._stopping):
+            if not self._stopping:
+                await self._follow(to_end=False)
 
     async def run_to_end(self) -> int:
         """Handle everything up to the log's end, retries included; give how many events.
@@ -198,10 +199,12 @@ class ConsumerGroup:
     def stop(self) -> asyncio.Future[None]:
         """Take no more events; await the result to wait until what is in hand is handled.
 
-        After ``drain_ms``, handlers that still run are cancelled, and their events stay pending
-        for other members. Fit to be a signal handler; from a handler, call it without awaiting.
+        Before ``run`` it lets that end at once. After ``drain_ms``, handlers that still run are
+        cancelled, and their events stay pending for other members. Fit to be a signal handler; from
+        a handler, call it without awaiting.
         """
         if not self._busy:
+            self._stopping = self._stay is None
             self._leaving = asyncio.ensure_future(self._leave())
             return self._leaving
         if not self._stopping:
@@ -218,11 +221,11 @@ class ConsumerGroup:
             self._bound.reschedule(asyncio.get_running_loop().time() + self._bounds.drain_ms / 1000)
 
     @asynccontextmanager
-    async def _turn(self, *, stay: bool = False) -> AsyncIterator[None]:
+    async def _turn(self, *, stay: bool = False, stopping: bool = False) -> AsyncIterator[None]:
         """Hold this object for one call, which ``stop`` bounds; then leave the group."""
         if self._busy:
             raise InvalidArgument(f"{self!r} is at work already; make another one")
-        self._busy, self._stopping = True, False
+        self._busy, self._stopping = True, stopping
         try:
             async with asyncio.timeout(None) as bound:
                 self._bound = bound
@@ -237,7 +240,7 @@ class ConsumerGroup:
             self._bound = None
             if self._stopping or not stay:
                 await self._leave()
-            self._busy = False
+            self._busy = self._stopping = False
             self._tell_stopped()
 
     def _tell_stopped(self) -> None:

@@ -41,6 +41,7 @@ class Holding:
         """What is pending lies before this."""
         self.predecessor_died = not grant.is_clean
         self.ahead = grant.ahead
+        self.doubted = grant.doubted
         self.done = grant.done
         self.parked = parked
         """Runs that are set aside: it may name too many, never too few."""
@@ -54,8 +55,8 @@ class Holding:
         self.asleep: list[Lane] = []
         """Lanes that are ready, while the lease is not known to hold."""
         self.deliveries: dict[int, tuple[int, bool]] = {}
-        """By ``n``: how often an event was delivered, if not once, and whether the coming call of
-        the handler is counted in it."""
+        """By ``n``: how often an event was delivered, where the coming call of its handler is to be
+        counted, and whether it is counted in it already."""
         self.suspects: set[int] = set()
         """By ``n``: events that are handled alone, since they may kill the process."""
         self.working = 0
@@ -108,6 +109,10 @@ class Holding:
         self.reached = max(self.reached, position)
         if not self._outstanding:
             self.done = max(self.done, self.reached)
+
+    def begun(self, position: Position, deliveries: int) -> int:
+        """Give how many of an event's deliveries are sure to have been begun, at least one."""
+        return max(1, deliveries - 1) if position <= self.doubted else deliveries
 
     @property
     def has_news(self) -> bool:

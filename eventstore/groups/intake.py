@@ -117,23 +117,21 @@ class Intake:
 
     def _claim_pending(self, holding: Holding) -> Command[list[Claimed] | None]:
         return leases.claim(
-            holding.hold, self._decoder, holding.reached, holding.delivered, self._each,
-            died=holding.predecessor_died,
-        )  # fmt: skip
+            holding.hold, self._decoder, holding.reached, holding.delivered, self._each
+        )
 
     def _take_pending(self, holding: Holding, claimed: list[Claimed] | None) -> int:
         if claimed is None:
             self._hand.drop(holding)
             return 0
         for one in claimed:
-            n = one.event.position.n
+            position = one.event.position
             if one.deliveries > 1:
                 # It may have been at work when an earlier owner died, whoever came in between.
-                holding.deliveries[n] = (one.deliveries, False)
-                holding.suspects.add(n)
-            elif holding.predecessor_died:
-                # Read ahead, most likely: it is tried beside others once more.
-                holding.deliveries[n] = (2, True)
+                holding.suspects.add(position.n)
+            if one.deliveries > 1 or position <= holding.doubted:
+                # Read ahead once, most likely: then it is tried beside others, and counted.
+                holding.deliveries[position.n] = (one.deliveries, False)
         self._hand.put(holding, [one.event for one in claimed])
         self._hand.counts.recovered += len(claimed)
         if len(claimed) < self._each:

@@ -39,6 +39,8 @@ class Grant:
     ahead: Position
     """How far the last owner had looked ahead in the archive."""
     tail: Position
+    doubted: Position
+    """Up to here, events may have been read ahead, and never begun, by an owner that died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,10 @@ def acquire(who: Membership, partition: int, lease_ms: int) -> Command[Grant | b
     def decode(reply: list[Any]) -> Grant | bool:
         if reply[0] != b"ok":
             return bool(reply[0] == b"unknown")
-        _, epoch, done, delivered, mode, clean, ahead, tail = reply
-        at = [Position.at_entry(partition, entry_id) for entry_id in (done, delivered, ahead, tail)]
+        _, epoch, done, delivered, mode, clean, *marks = reply
+        at = [Position.at_entry(partition, entry_id) for entry_id in (done, delivered, *marks)]
         hold = Hold(who, partition, int(epoch))
-        return Grant(hold, at[0], at[1], mode == b"archive", clean == b"1", at[2], at[3])
+        return Grant(hold, at[0], at[1], mode == b"archive", clean == b"1", *at[2:])
 
     keys = who.keys
     names = (keys.lease(partition, who.group), keys.log(partition), keys.tail(partition))
@@ -144,13 +146,10 @@ def claim(
     after: Position,
     last: Position | None,
     limit: int,
-    *,
-    died: bool = False,
 ) -> Command[list[Claimed] | None]:
     """Take over up to ``limit`` pending events after a position, in order; None: lease lost.
 
-    ``died`` says that the owner before died: what was delivered once may have killed it. Raises
-    ``HistoryGap`` for an event that left the log unhandled.
+    Raises ``HistoryGap`` for an event that left the log unhandled.
     """
 
     def decode(reply: Any) -> list[Claimed] | None:
@@ -165,7 +164,7 @@ def claim(
     low = f"({after.entry_id}" if after.n else "-"
     high = last.entry_id if last else "+"
     fence = (hold.group, hold.member, hold.epoch)
-    words = (2, hold.lease, hold.log, *fence, low, high, limit, "1" if died else "0")
+    words = (2, hold.lease, hold.log, *fence, low, high, limit)
     return Command(words, decode, script="claim")
 
 

@@ -143,8 +143,7 @@ class Workers:
                 return False
             # Once counted it is handled, also of a partition that is about to be handed on.
             if not self._hand.holds(holding):
-                self._hand.put_back(lane, event)
-                self._hand.make_ready(lane)
+                self._attempts.not_begun(lane, event, attempt)
                 return False
         try:
             if self._takes_delivery:

@@ -4,7 +4,6 @@
 --
 -- KEYS  1 lease (hash)  2 log (stream)
 -- ARGV  1 group  2 member  3 epoch  4 first id, or '-'  5 last id, or '+'  6 how many
---       7 '1' if the last owner died: then whatever was delivered once counts as delivered twice
 -- REPLY false if the lease is lost, else {{{entry, deliveries so far}, …}, {missing id, …}}
 --
 -- A claim itself is no delivery: what was read ahead and never handled must not be parked.
@@ -18,8 +17,7 @@ for _, pending in ipairs(redis.call('XPENDING', KEYS[2], ARGV[1], ARGV[4], ARGV[
   if not entry then
     missing[#missing + 1] = id
   else
-    local counted = ARGV[7] == '1' and math.max(deliveries, 2) or deliveries
-    redis.call('XCLAIM', KEYS[2], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', counted, 'JUSTID')
+    redis.call('XCLAIM', KEYS[2], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', deliveries, 'JUSTID')
     taken[#taken + 1] = {entry, deliveries}
   end
 end

@@ -1,5 +1,5 @@
--- Count one more delivery of an event, right before its handler is called again: should the
--- handler kill its process, the count is there. It is Redis's own where the entry is pending;
+-- Count one more delivery of an event, right before its handler is called, unless the event was
+-- just read and is nobody else's: should the handler kill its process, the count is there. It is Redis's own where the entry is pending;
 -- for one that is read from the archive the lease keeps it.
 --
 -- KEYS  1 lease (hash)  2 log (stream)

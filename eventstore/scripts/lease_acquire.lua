@@ -5,10 +5,12 @@
 -- ARGV  1 group  2 member  3 length of the lease in ms
 -- REPLY {'held', owner, ms until it ends} | {'unknown'} no such group on this log
 --       | {'ok', epoch, done, last delivered, mode, '1' if the last owner left in order else '0',
---          ahead, tail}
+--          ahead, tail, doubted}
 --
 -- mode is 'archive' when events behind `done` have left the log: the group then reads the merged
 -- history until it stands within the log again.
+-- doubted is an entry id: of events up to it, an owner that died may have read ahead what it never
+-- began, so the first of their deliveries proves nothing.
 
 local lease, log = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
@@ -26,7 +28,8 @@ if redis.call('EXISTS', log) == 1 then
 end
 if not last_delivered then return {'unknown'} end
 
-local held = redis.call('HMGET', lease, 'owner', 'until', 'done', 'mode', 'clean', 'ahead', 'above')
+local held = redis.call('HMGET', lease, 'owner', 'until', 'done', 'mode', 'clean', 'ahead', 'above',
+  'doubted')
 local owner, ends, done, mode = held[1] or '', tonumber(held[2] or 0), held[3], held[4] or 'live'
 if owner ~= '' and owner ~= ARGV[2] and ends > now then
   return {'held', owner, text(ends - now)}
@@ -58,8 +61,15 @@ if mode == 'live' then
     last_delivered = done
   end
 end
+local ahead, doubted = held[6] or done, held[8] or '0-0'
+if held[5] ~= '1' then
+  for _, read in ipairs({last_delivered, ahead}) do
+    if count_of(read) > count_of(doubted) then doubted = read end
+  end
+end
 local epoch = redis.call('HINCRBY', lease, 'epoch', 1)
 redis.call('HSET', lease, 'owner', ARGV[2], 'until', text(now + tonumber(ARGV[3])),
-  'done', done, 'mode', mode, 'clean', '', 'moved', text(now))
+  'done', done, 'mode', mode, 'clean', '', 'moved', text(now),
+  'doubted', doubted)
 return {'ok', epoch, done, last_delivered, mode, held[5] == '1' and '1' or '0',
-  held[6] or done, tail}
+  ahead, tail, doubted}
