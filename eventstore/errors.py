@@ -3,7 +3,7 @@
 RunStoreError
 ├── InvalidArgument        (ValueError)  a call was made with something it cannot take
 │   ├── InvalidEvent                     an event that may not be stored
-│   │   └── StateTooLarge                a state that is too large for one event
+│   │   └── StateTooLarge                a state, or a value of it, that is too large
 │   └── InvalidRunId                     a run id that may not be used
 ├── WrongExpectedVersion                 the run is not where the caller believed
 ├── IdempotencyConflict                  the key was used before, with other content
@@ -70,7 +70,7 @@ class InvalidEvent(InvalidArgument):
 
 
 class StateTooLarge(InvalidEvent):
-    """A state is too large for one event; ``key`` is its largest part. Nothing was written."""
+    """A state is too large; ``key`` is what is largest in it. Nothing was written."""
 
     run_id: str
     key: str
@@ -82,9 +82,9 @@ class StateTooLarge(InvalidEvent):
         self, run_id: str, key: str, key_bytes: int, size_bytes: int, limit_bytes: int
     ) -> None:
         super().__init__(
-            f"the state of run {_short(run_id)} makes an event of {size_bytes} bytes, over "
-            f"{limit_bytes}; its key {_short(key)} alone takes {key_bytes}: store that elsewhere "
-            "and keep a reference",
+            f"the state of run {_short(run_id)} is too large: {size_bytes} bytes where "
+            f"{limit_bytes} are taken, of which its key {_short(key)} has {key_bytes}; store that "
+            "elsewhere and keep a reference",
             run_id=run_id,
             key=key,
             key_bytes=key_bytes,

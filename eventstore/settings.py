@@ -24,6 +24,11 @@ class Settings:
 
     max_event_bytes: int = 1_048_576
     """The largest encoded event that is taken."""
+    inline_state_bytes: int = 32_768
+    """A state of a pause or checkpoint of up to so many bytes lies whole in its event. Of a larger
+    one the largest values are stored once in the run."""
+    max_state_bytes: int = 16_777_216
+    """The largest state of a pause or checkpoint that is taken."""
     max_append_events: int = 1_000
     """The most events in one append."""
     max_copied_events: int = 50_000

@@ -62,7 +62,7 @@ class RunProjection(Projection):
     """
 
     name = "runs"
-    version = 2
+    version = 3
     tables = (
         "runs",
         "run_labels",

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from eventstore.clock import to_ms
-from eventstore.events import DELETED, PAYLOADS, RecordedEvent
+from eventstore.events import DELETED, PAYLOADS, STORED, RecordedEvent
 from projections.database import Database, Transaction
 from projections.projection import Projection
 from projections.rows.deletions import erase_runs
@@ -23,7 +23,7 @@ _PAUSES = (
     "run.restored",
     "run.resumed",
 )
-_SOURCES_BY_PREFIX = {"checkpoint": "run"}
+_SOURCES_BY_PREFIX = {"checkpoint": "run", "state": "run"}
 SOURCES: dict[str, str] = {
     **{
         kind: _SOURCES_BY_PREFIX.get(prefix, prefix)
@@ -55,7 +55,7 @@ UPDATE event_types SET events = events - (
 class TimelineProjection(Projection):
     """Writes ``timeline`` and ``event_types``; and, for the search, what is new there.
 
-    A deleted run has no timeline.
+    A deleted run has no timeline. Of a stored value it has the digest alone.
     """
 
     name = "timeline"
@@ -70,6 +70,8 @@ class TimelineProjection(Projection):
     def apply(self, tx: Transaction, event: RecordedEvent) -> None:  # noqa: ARG002
         """Keep the event's row for the end of the batch."""
         data, meta = event.data, event.meta
+        if event.type == STORED:
+            data = {name: told for name, told in data.items() if name != "value"}
         node_id = data.get("node_id")
         self._rows.append(
             (

@@ -23,7 +23,8 @@ from eventstore.timers import AFTER, HANDOVER, Timer, TimerChange, changes_of, n
 from projections.state import PauseState, RunState, fold
 from replay.decision import Decision, expiry_events
 from replay.definitions import Definitions, migration_of
-from replay.pausing import MAX_CONFLICTS, Paused, Window, append_and_apply, open_pause, window_in_ms
+from replay.pausing import Paused, Window, open_pause, window_in_ms
+from replay.recording import MAX_CONFLICTS, append_and_apply
 
 T = TypeVar("T")
 

@@ -20,6 +20,7 @@ FROM_OUTSIDE = frozenset(
         "signal.dropped",
         "signal.watched",
         "signal.unwatched",
+        "state.stored",
     }
 )
 """Events that reach a run without a worker of its own: they don't show that it has one."""

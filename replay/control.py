@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from eventstore import EventStore
-from replay import adjusting, heartbeats, pausing
+from replay import adjusting, checkpoints, heartbeats, pausing
 from replay.adjusting import Expired
 from replay.answers import deciding
 from replay.answers.deciding import Answer
@@ -84,6 +84,9 @@ class RunControl(SignalControl):
           run go on without them, with the cause ``timeout``.
         - ``expected``: the version the run must be at; else it must exist.
 
+        The large values of a state over ``inline_state_bytes`` are stored once in the run, however
+        often it pauses with them; together they may have ``max_state_bytes``.
+
         Raises as ``EventStore.append`` does, and ``StateTooLarge``.
         """
         data = pause_data(state, resume_at, on_expiry, node_id, reason, decision_schema)
@@ -91,6 +94,24 @@ class RunControl(SignalControl):
         record = pause_and_wait if wait_for else None
         operations = self._store.operations
         plan = pausing.pause(operations, run_id, data, window, pause_id, expected, meta, record)
+        return await self._store.perform(plan)
+
+    async def checkpoint(
+        self,
+        run_id: str,
+        *,
+        state: dict[str, Any],
+        resume_at: Any = None,
+        expected: Any = None,
+        meta: dict[str, Any] | None = None,
+    ) -> int:
+        """Save a state from which the run can go on, while it goes on; gives its version.
+
+        It replaces the state, and that of each open pause. The parameters are those of ``pause``,
+        and so is what it raises.
+        """
+        operations = self._store.operations
+        plan = checkpoints.save(operations, run_id, state, resume_at, expected, meta)
         return await self._store.perform(plan)
 
     async def resume(

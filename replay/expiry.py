@@ -17,7 +17,7 @@ from replay.adjusting import handed_over
 from replay.context import FROM_OUTSIDE, RunContext, consumed_signals
 from replay.decision import EXPIRED, Decision, decide, expiry_events
 from replay.definitions import Definitions, migration_of
-from replay.pausing import MAX_CONFLICTS, append_and_apply
+from replay.recording import MAX_CONFLICTS, append_and_apply
 from replay.signals.receiving import timers_of
 from replay.signals.waiting import timed_out
 

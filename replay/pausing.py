@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,22 +18,18 @@ from eventstore import (
     RunClosed,
     WrongExpectedVersion,
 )
-from eventstore.appends import Append, AppendResult
+from eventstore.appends import AppendResult
 from eventstore.clock import from_ms
 from eventstore.commands import server_time
 from eventstore.events.identifiers import new_id
 from eventstore.events.payloads import MAX_WINDOW_MS
 from eventstore.operations import Operations
 from eventstore.plan import Plan
-from eventstore.timers import TimerChange
 from projections.state import PauseState, RunState, fold
 from replay.context import RunContext, context_since
 from replay.decision import EXPIRED, expired_event, restore_events
 from replay.definitions import Definitions, migration_of
-from replay.state_size import check_size
-
-MAX_CONFLICTS = 100
-"""How often a change is decided anew because somebody else appended, before it gives up."""
+from replay.recording import MAX_CONFLICTS, append_and_apply, record
 
 Window = timedelta | float | None
 """A duration or seconds; 0 ends at once, None never."""
@@ -101,7 +97,7 @@ def pause(
     pause_id: str | None,
     expected: Any,
     meta: dict[str, Any] | None,
-    record: Record | None = None,
+    recording: Record | None = None,
 ) -> Plan[Paused]:
     """Record a pause and, with it, the timer of its window."""
     window_ms = window_in_ms(window)
@@ -109,19 +105,18 @@ def pause(
     event = NewEvent(
         "run.paused", {"pause_id": pause_id, "window_ms": window_ms, **data}, meta=meta
     )
-    check_size(run_id, event, operations.settings.max_event_bytes)
     asked = RUN_EXISTS if expected is None else expected
-    result, context = yield from (record or _record)(operations, run_id, event, asked)
+    result, context = yield from (recording or _record)(operations, run_id, event, asked)
+    version = result.last_version - (context is not None)  # before the resume, if there is one
     recorded_ms = result.positions[0].ms
     expires_at = None if window_ms is None else from_ms(recorded_ms + window_ms)
-    return Paused(run_id, pause_id, result.first_version, expires_at, context)
+    return Paused(run_id, pause_id, version, expires_at, context)
 
 
 def _record(
-    _: Operations, run_id: str, event: NewEvent, expected: Any
+    operations: Operations, run_id: str, event: NewEvent, expected: Any
 ) -> Plan[tuple[AppendResult, RunContext | None]]:
-    result: AppendResult = yield Append(run_id, [event], expected)
-    return result, None
+    return (yield from record(operations, run_id, event, expected)), None
 
 
 def resume(
@@ -218,22 +213,3 @@ def open_pause(state: RunState, pause_id: str | None) -> PauseState:
     if outcome is None or pause_id is None:
         raise PauseNotFound(state.run_id, pause_id, tuple(state.pauses))
     raise AlreadyResumed(state.run_id, pause_id, outcome.cause, outcome.actor)
-
-
-def load_state(operations: Operations, run_id: str) -> Plan[RunState]:
-    """Fold all of a run's events."""
-    return fold((yield from operations.load(run_id)))
-
-
-def append_and_apply(
-    operations: Operations,
-    state: RunState,
-    events: Sequence[NewEvent],
-    timers: Sequence[TimerChange] | None = None,
-) -> Plan[AppendResult]:
-    """Append to the run exactly where ``state`` stands, and bring the state up to date."""
-    asked = Append(state.run_id, events, state.version, timers=timers)
-    result: AppendResult = yield asked
-    for recorded in operations.decoder.recorded(events, result, state.workflow_id):
-        state.apply(recorded)
-    return result

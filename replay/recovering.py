@@ -20,7 +20,7 @@ from eventstore.timers import (
 from projections.state import RunState, fold
 from replay.context import FROM_OUTSIDE, RunContext
 from replay.expiry import Effect, Handover
-from replay.pausing import append_and_apply
+from replay.recording import append_and_apply
 
 RECOVERED = "run.recovered"
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from eventstore import SyncEventStore
-from replay import adjusting, heartbeats, pausing
+from replay import adjusting, checkpoints, heartbeats, pausing
 from replay.adjusting import Expired
 from replay.answers import deciding
 from replay.answers.deciding import Answer
@@ -59,6 +59,20 @@ class SyncRunControl(SyncSignalControl):
         record = pause_and_wait if wait_for else None
         operations = self._store.operations
         plan = pausing.pause(operations, run_id, data, window, pause_id, expected, meta, record)
+        return self._store.perform(plan)
+
+    def checkpoint(
+        self,
+        run_id: str,
+        *,
+        state: dict[str, Any],
+        resume_at: Any = None,
+        expected: Any = None,
+        meta: dict[str, Any] | None = None,
+    ) -> int:
+        """Save a state from which the run can go on; see ``RunControl.checkpoint``."""
+        operations = self._store.operations
+        plan = checkpoints.save(operations, run_id, state, resume_at, expected, meta)
         return self._store.perform(plan)
 
     def resume(

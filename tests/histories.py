@@ -19,8 +19,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from eventstore.events import NewEvent, Position, RecordedEvent
+from eventstore import Settings
+from eventstore.events import STORED, NewEvent, Position, RecordedEvent
 from projections import BUILT_IN, Projection, Projector, open_database
+from projections.state import RunState
+from replay.storing import store_apart
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 NODES = ("fetch", "judge", "write")
@@ -94,7 +97,10 @@ ENDINGS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 
 @st.composite
 def histories(draw: st.DrawFn, max_events: int = 30) -> list[NewEvent]:
-    """Draw the events of one valid run, in order; it may have ended, and then be deleted."""
+    """Draw the events of one valid run, in order; it may have ended, and then be deleted.
+
+    Values of its states may be stored apart.
+    """
     created = _data(input=values, labels=st.none() | objects)
     kinds = draw(st.lists(st.sampled_from(sorted(BODY)), max_size=max_events))
     chosen = [("run.created", draw(created)), *((kind, draw(BODY[kind])) for kind in kinds)]
@@ -118,7 +124,19 @@ def histories(draw: st.DrawFn, max_events: int = 30) -> list[NewEvent]:
                 meta={"actor": actor} if actor else {},
             )
         )
-    return events
+    return with_values_apart(events) if draw(st.booleans()) else events
+
+
+def with_values_apart(events: Iterable[NewEvent]) -> list[NewEvent]:
+    """Tell a history as if each value of its states were a large one."""
+    every = Settings(inline_state_bytes=1)
+    run, told = RunState(), list[NewEvent]()
+    for event in events:
+        for one in store_apart(run, [event], every):
+            name = f"v{len(told)}" if one.type == STORED else one.id
+            told.append(one.model_copy(update={"id": name}))
+            run.apply(record("run", told[-1:], first_version=len(told))[0])
+    return told
 
 
 def record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from histories import dump, histories, logs, project, record
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventstore.clock import from_ms
-from eventstore.events import DELETED, NewEvent, RecordedEvent
+from eventstore.events import DELETED, STORED, NewEvent, RecordedEvent
 from projections import (
     AgentProjection,
     Database,
@@ -139,5 +140,10 @@ def assert_told(database: Database, events: list[RecordedEvent], state: RunState
     assert (checkpoint and checkpoint.version) == state.checkpoint_version
     timeline = Timeline(database).timeline(run_id=state.run_id)
     assert [(entry.type, entry.data, entry.meta) for entry in timeline.items] == [
-        (event.type, event.data, event.meta) for event in events
+        (event.type, _shown(event), event.meta) for event in events
     ]
+
+
+def _shown(event: RecordedEvent) -> dict[str, Any]:
+    """Give an event's data as the timeline has it: stored values are not copied there."""
+    return {"digest": event.data["digest"]} if event.type == STORED else event.data

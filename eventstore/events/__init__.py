@@ -8,6 +8,7 @@ from eventstore.events.new_event import NewEvent
 from eventstore.events.payloads import DELETED, ENDS, PAYLOADS
 from eventstore.events.position import Position
 from eventstore.events.recorded_event import RecordedEvent
+from eventstore.events.stored_values import STORED, value_digest
 from eventstore.events.upcasters import Upcasters
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "NO_RUN",
     "PAYLOADS",
     "RUN_EXISTS",
+    "STORED",
     "ExpectedVersion",
     "NewEvent",
     "Position",
@@ -30,4 +32,5 @@ __all__ = [
     "from_cloudevent",
     "new_id",
     "to_cloudevent",
+    "value_digest",
 ]

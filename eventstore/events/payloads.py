@@ -6,12 +6,20 @@ is required and strictly typed; what only people read may be left out.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from eventstore.events.conditions import MAX_CONDITIONS, Condition, without_controls
 from eventstore.events.identifiers import MAX_NAME_BYTES
+from eventstore.events.stored_values import STORED, Digest, value_digest
 
 MAX_WINDOW_MS = 100 * 366 * 24 * 3_600_000
 """A pause window is at most a century."""
@@ -26,6 +34,8 @@ Milliseconds = Annotated[int, Field(ge=0, le=MAX_WINDOW_MS)]
 OnExpiry = Literal["restore", "park", "fail", "abort"]
 ResumeCause = Literal["manual", "signal", "decision", "window_expired", "timeout", "cancelled"]
 JsonObject = dict[str, Any]
+Stored = dict[str, Digest]
+"""The keys of a state whose values were stored before, each with the digest of its value."""
 
 
 class Payload(BaseModel):
@@ -126,6 +136,7 @@ class RunPaused(Payload):
     reason: str | None = None
     resume_at: Any = None
     state: JsonObject
+    stored: Stored | None = None
     window_ms: Milliseconds | None
     on_expiry: OnExpiry
     wait_for: Annotated[list[WaitFor], Field(max_length=MAX_WAITED_FOR)] | None = None
@@ -160,6 +171,7 @@ class RunRestored(Payload):
     worker: str | None = None
     definition_hash: str | None = None
     state: JsonObject | None = None
+    stored: Stored | None = None
 
 
 class RunResumed(Payload):
@@ -258,7 +270,21 @@ class CheckpointSaved(Payload):
     """``checkpoint.saved``: a state from which the run can go on."""
 
     state: JsonObject
+    stored: Stored | None = None
     resume_at: Any = None
+
+
+class StateStored(Payload):
+    """``state.stored``: a value that the states of later events name in ``stored``."""
+
+    digest: Digest
+    value: Any
+
+    @model_validator(mode="after")
+    def _check_digest(self) -> Self:
+        if value_digest(self.value) != self.digest:
+            raise ValueError("the digest is not that of the value")
+        return self
 
 
 class LogEmitted(Payload):
@@ -308,6 +334,7 @@ PAYLOADS: dict[str, type[Payload]] = {
     "call.completed": CallEvent,
     "call.failed": CallEvent,
     "checkpoint.saved": CheckpointSaved,
+    STORED: StateStored,
     "log.emitted": LogEmitted,
     "message.added": MessageAdded,
 }

@@ -12,8 +12,9 @@ class PauseState:
 
     ``version`` is that of the ``run.paused`` event, and so of its checkpoint. ``state`` is that
     checkpoint with all later patches: what this pause goes on from, also where others are open
-    beside it. ``expires_ms`` is None for a window without end; ``restored_version`` is that of
-    the latest ``run.restored``. ``wait_for`` names the signals that end it, any or all of them by
+    beside it; ``stored`` names the values of it that ``RunState.stored_values`` has, by their keys.
+    ``expires_ms`` is None for a window without end; ``restored_version`` is that of the latest
+    ``run.restored``. ``wait_for`` names the signals that end it, any or all of them by
     ``wait_mode``, and ``times_out_ms`` when it no longer waits for them; None is never. Times are
     milliseconds since 1970.
     """
@@ -34,6 +35,7 @@ class PauseState:
     wait_for: list[dict[str, Any]] = field(default_factory=list)
     wait_mode: str = "any"
     times_out_ms: int | None = None
+    stored: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

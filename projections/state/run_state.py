@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import orjson
@@ -14,6 +14,7 @@ from eventstore.events import DELETED, RecordedEvent
 from projections.state.node_state import NodeState
 from projections.state.open_items import CallState, SignalState, WatchState
 from projections.state.pause_state import PauseOutcome, PauseState
+from projections.state.stored_values import emptied, refill
 from projections.state.transitions import TRANSITIONS
 
 RunStatus = Literal["pending", "running", "paused", "completed", "failed", "aborted"]
@@ -29,6 +30,8 @@ class RunState:
     ``run.paused`` or ``checkpoint.saved``. ``reason`` says why the run was aborted, or deleted;
     of a deleted run nothing else is left. ``counters`` says how often what happened, where it
     did: see ``COUNTERS``. ``usage`` sums what the run's calls used, by the names that they give.
+    ``stored_values`` holds the large values of states by their digests, ``stored`` names those of
+    ``state`` by their keys; they are in ``state`` as well.
     """
 
     run_id: str = ""
@@ -59,6 +62,8 @@ class RunState:
     watches: dict[str, WatchState] = field(default_factory=dict)
     pauses: dict[str, PauseState] = field(default_factory=dict)
     outcomes: dict[str, PauseOutcome] = field(default_factory=dict)
+    stored: dict[str, str] = field(default_factory=dict)
+    stored_values: dict[str, Any] = field(default_factory=dict)
 
     @property
     def pause(self) -> PauseState | None:
@@ -104,8 +109,19 @@ class RunState:
         self.run_id = run_id
 
     def to_json(self) -> bytes:
-        """Write the state so that ``from_json`` gives an equal one."""
-        return orjson.dumps(self)
+        """Write the state so that ``from_json`` gives an equal one; stored values only once."""
+        if not self.stored_values:
+            return orjson.dumps(self)
+        pauses = {
+            name: replace(pause, state=emptied(pause.state, pause.stored))
+            for name, pause in self.pauses.items()
+        }
+        return orjson.dumps(replace(self, state=emptied(self.state, self.stored), pauses=pauses))
+
+    def shown(self) -> dict[str, Any]:
+        """Give the state as JSON values for people, the large ones each in its place alone."""
+        shown: dict[str, Any] = orjson.loads(orjson.dumps(replace(self, stored_values={})))
+        return shown
 
     @classmethod
     def from_json(cls, encoded: bytes | str) -> Self:
@@ -115,7 +131,11 @@ class RunState:
         for name, kind in _PARTS.items():
             parts = values.get(name, {})  # a state that was written before it had them
             values[name] = {key: kind(**part) for key, part in parts.items()}
-        return cls(**values)
+        run = cls(**values)
+        refill(run.state, run.stored, run.stored_values)
+        for pause in run.pauses.values():
+            refill(pause.state, pause.stored, run.stored_values)
+        return run
 
 
 _PARTS: dict[str, type] = {

@@ -14,6 +14,7 @@ from eventstore.events import RecordedEvent
 from projections.state.node_state import NodeState
 from projections.state.open_items import CallState, SignalState, WatchState
 from projections.state.pause_state import PauseOutcome, PauseState
+from projections.state.stored_values import forget_unused, stored_in, whole_state, without
 from projections.state.tallies import add_usage, count
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def _end(run: RunState, status: RunStatus, event: RecordedEvent, at_ms: int) -> 
     run.watches = {}
     for pause_id in tuple(run.pauses):
         _close_pause(run, pause_id, "run_ended", event, at_ms)
+    forget_unused(run)
 
 
 def _deleted(run: RunState, event: RecordedEvent, at_ms: int) -> None:
@@ -68,7 +70,7 @@ def _deleted(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     run.input = run.output = run.error = run.parent = run.resume_at = None
     run.state, run.labels, run.counters, run.usage = {}, {}, {}, {}
     run.nodes, run.calls, run.pauses, run.outcomes, run.signals = {}, {}, {}, {}, []
-    run.watches = {}
+    run.watches, run.stored, run.stored_values = {}, {}, {}
 
 
 def _paused(run: RunState, event: RecordedEvent, at_ms: int) -> None:
@@ -83,7 +85,7 @@ def _paused(run: RunState, event: RecordedEvent, at_ms: int) -> None:
         node_id=data.get("node_id"),
         reason=data.get("reason"),
         resume_at=data.get("resume_at"),
-        state=data["state"],
+        state=whole_state(run, event),
         window_ms=window_ms,
         on_expiry=data["on_expiry"],
         paused_ms=at_ms,
@@ -91,22 +93,29 @@ def _paused(run: RunState, event: RecordedEvent, at_ms: int) -> None:
         wait_for=data.get("wait_for") or [],
         wait_mode=data.get("wait_mode") or "any",
         times_out_ms=None if waits_ms is None else at_ms + waits_ms,
+        stored=stored_in(event),
     )
     run.status = "paused"
     count(run, "pauses")
-    _checkpoint(run, event)
+    _checkpoint(run, event, run.pauses[pause_id].state)
 
 
 def _checkpoint_saved(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
-    _checkpoint(run, event)
+    state, stored = whole_state(run, event), stored_in(event)
     for pause in run.pauses.values():
-        pause.state = run.state
+        pause.state, pause.stored = state, stored
+    _checkpoint(run, event, state)
 
 
-def _checkpoint(run: RunState, event: RecordedEvent) -> None:
-    run.state = event.data["state"]
+def _checkpoint(run: RunState, event: RecordedEvent, state: dict[str, Any]) -> None:
+    run.state, run.stored = state, stored_in(event)
     run.resume_at = event.data.get("resume_at")
     run.checkpoint_version = event.version
+    forget_unused(run)
+
+
+def _stored(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
+    run.stored_values[event.data["digest"]] = event.data["value"]
 
 
 def _window_expired(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
@@ -131,9 +140,11 @@ def _restored(run: RunState, event: RecordedEvent, at_ms: int) -> None:
     pause.restored_ms = at_ms
     pause.restored_version = event.version
     if event.data.get("state") is not None:  # the workflow had changed, and a migration was made
-        run.state = pause.state = event.data["state"]
+        run.state = pause.state = whole_state(run, event)
+        run.stored = pause.stored = stored_in(event)
         run.resume_at = pause.resume_at = event.data.get("resume_at")
         run.definition_hash = event.data.get("definition_hash")
+        forget_unused(run)
 
 
 def _resumed(run: RunState, event: RecordedEvent, at_ms: int) -> None:
@@ -182,9 +193,10 @@ def _merge(run: RunState, patch: dict[str, Any] | None) -> None:
     Each open pause goes on from its own checkpoint, so its state is patched as well.
     """
     if patch:
-        run.state = {**run.state, **patch}
+        run.state, run.stored = {**run.state, **patch}, without(run.stored, patch)
         for pause in run.pauses.values():
             pause.state = {**pause.state, **patch}
+            pause.stored = without(pause.stored, patch)
 
 
 def _signal_received(run: RunState, event: RecordedEvent, _at_ms: int) -> None:
@@ -312,6 +324,7 @@ TRANSITIONS: dict[str, Transition] = {
     "run.patched": _patched,
     "run.recovered": _recovered,
     "checkpoint.saved": _checkpoint_saved,
+    "state.stored": _stored,
     "signal.received": _signal_received,
     "signal.dropped": _signal_dropped,
     "signal.watched": _signal_watched,

@@ -25,7 +25,8 @@ from replay.answers.tokens import Token
 from replay.context import RunContext
 from replay.decision import EXPIRED
 from replay.definitions import Definitions
-from replay.pausing import Ending, Window, end_pause, load_state, open_pause, window_in_ms
+from replay.pausing import Ending, Window, end_pause, open_pause, window_in_ms
+from replay.recording import load_state
 
 REPLACED = "replaced"
 """The cause where a token's pause was replaced by a later one of the same id."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eventstore import InvalidArgument, NewEvent, RecordedEvent
+from eventstore.events import STORED
 from projections.state import RunState
+from projections.state.stored_values import stored_in, whole_state
 
 Expected = NewEvent | tuple[str, dict[str, Any]] | str
 """An event that is to come next: as it would be appended, its type and data, or its type alone."""
@@ -84,7 +86,9 @@ class Checker:
         """Give the first event of a run that differs; None if the workflow decides as it did."""
         state, so_far = RunState(run_id), list[RecordedEvent]()
         for event in events:
-            found = self._judge(state, so_far, event)
+            found = (
+                None if event.type == STORED else self._judge(state, so_far, _whole(state, event))
+            )
             if found is not None:
                 return found
             state.apply(event)
@@ -124,6 +128,13 @@ class Checker:
             return f"{event.type} was recorded, and the workflow decides {kind}"
         wrong = next(_unlike(data, event.data), None)
         return None if wrong is None else f"{event.type} was recorded with other data: {wrong}"
+
+
+def _whole(state: RunState, event: RecordedEvent) -> RecordedEvent:
+    """Give an event as the workflow decides it: with the values that its state names."""
+    if not stored_in(event):
+        return event
+    return replace(event, data={**event.data, "state": whole_state(state, event)})
 
 
 def _parts(expected: Expected) -> tuple[str, dict[str, Any]]:

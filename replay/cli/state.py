@@ -28,7 +28,7 @@ def state(session: Session, run: str, at: int | datetime | None) -> None:
     with session.store() as store, traveling(session, store) as travel:
         found = travel.state_at(run, at)
     if session.as_json:
-        emit(found)
+        emit(found.shown())
     else:
         _print(found)
 

@@ -24,7 +24,7 @@ from eventstore.plan import Plan, single
 from eventstore.watch_commands import known_append, leave_receipt, receipt
 from projections.state import RunState
 from replay.context import RunContext
-from replay.pausing import MAX_CONFLICTS, load_state
+from replay.recording import MAX_CONFLICTS, load_state
 from replay.signals.delivery import Delivered, SignalDelivery
 from replay.signals.finding import Finder
 from replay.signals.matching import is_watching

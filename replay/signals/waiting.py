@@ -6,19 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from eventstore import InvalidArgument, NewEvent, RunNotFound, WrongExpectedVersion
-from eventstore.appends import Append, AppendResult
+from eventstore import InvalidArgument, NewEvent
+from eventstore.appends import AppendResult
 from eventstore.operations import Operations
 from eventstore.plan import Plan
 from projections.state import PauseState, RunState
 from replay.context import RunContext
-from replay.pausing import (
-    MAX_CONFLICTS,
-    Window,
-    append_and_apply,
-    load_state,
-    window_in_ms,
-)
+from replay.pausing import Window, window_in_ms
+from replay.recording import append_decided
 from replay.signals.matching import Satisfied, match
 from replay.signals.receiving import late_events, resuming
 
@@ -58,25 +53,15 @@ def pause_and_wait(
 
     Then there is a context to go on with. Raises as ``append`` does.
     """
-    is_exact = isinstance(expected, int)
-    for _ in range(MAX_CONFLICTS):
-        try:
-            state = yield from load_state(operations, run_id)
-        except RunNotFound:
-            state = RunState(run_id)
-        if not state.version or (is_exact and expected != state.version):
-            return (yield Append(run_id, [paused], expected)), None  # which says what is wrong
+    found: Satisfied | None = None
+
+    def decide(state: RunState) -> list[NewEvent]:
+        nonlocal found
         found = _found(state, paused)
-        events = [paused, *(resuming(found, 0) if found else ())]
-        try:
-            result = yield from append_and_apply(operations, state, events)
-        except WrongExpectedVersion as conflict:
-            if is_exact:
-                raise
-            lost = conflict
-        else:
-            return result, _context(state, found) if found else None
-    raise lost
+        return [paused, *(resuming(found, 0) if found else ())]
+
+    result, state = yield from append_decided(operations, run_id, expected, decide)
+    return result, _context(state, found) if found else None
 
 
 def _context(state: RunState, found: Satisfied) -> RunContext:

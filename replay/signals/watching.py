@@ -14,7 +14,7 @@ from eventstore.plan import Plan
 from eventstore.watch_commands import watchers_page
 from eventstore.watches import Watcher, prefix_of
 from projections.state import RunState
-from replay.pausing import MAX_CONFLICTS, append_and_apply, load_state
+from replay.recording import MAX_CONFLICTS, append_and_apply, load_state
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Collection
 from typing import Any
 
-import orjson
-
 from eventstore import EventStore, SyncEventStore
 from projections.state import RunState
 from replay.timetravel.differing import Change, differences
@@ -151,4 +149,4 @@ class SyncTimeTravel:
 
 
 def _changes(old: RunState, new: RunState) -> list[Change]:
-    return list(differences(orjson.loads(old.to_json()), orjson.loads(new.to_json())))
+    return list(differences(old.shown(), new.shown()))
