@@ -13,12 +13,15 @@ from eventstore.codec import append_prefix, crc_of
 from eventstore.errors import InvalidArgument, InvalidEvent, RunClosed
 from eventstore.events import ANY, DELETED, ENDS, ExpectedVersion, NewEvent, Position
 from eventstore.events.identifiers import check_name, check_run_id, new_id
+from eventstore.open_twin import open_twin
 from eventstore.settings import Settings
 from eventstore.timers import TimerChange, changes_of
 from eventstore.watches import watch_changes
 
+_LAST = ENDS | {DELETED}
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Append:
     """One append that is asked for; see ``EventStore.append`` for what each part means.
 
@@ -50,6 +53,9 @@ class AppendResult:
     deduplicated: bool
 
 
+OpenResult = open_twin(AppendResult)
+
+
 class PreparedAppend(NamedTuple):
     """An append that passed every check this side can make, ready to travel."""
 
@@ -58,7 +64,7 @@ class PreparedAppend(NamedTuple):
     expected: ExpectedVersion
     idempotency_key: str | None
     may_be_written: bool
-    fields: tuple[str | bytes, ...]
+    fields: Sequence[Any]
     """What the script takes after ``expected``."""
     event_count: int
     size_bytes: int
@@ -80,38 +86,52 @@ def prepare(append: Append, settings: Settings) -> PreparedAppend:
     events = _checked_events(append.events, run_id, settings)
     encoded = [event.encoded for event in events]
     size_bytes = _checked_size(events, encoded, settings)
-    ends = _end_of(events, run_id)
     key = append.idempotency_key
-    workflows = [event.workflow_id for event in events]
-    timers = changes_of(run_id, events) if append.timers is None else append.timers
-    watches = watch_changes(run_id, events)
-    fields: list[str | bytes] = [
-        "" if key is None else check_name("idempotency_key", key),
-        "" if key is None else _digest(events),
-        next(filter(None, workflows), ""),
-        "1" if None in workflows else "0",
-        ends,
-        "1" if ends == "deleted" and len(events) == 1 else "0",
-        str(len(timers) + len(watches)),
-    ]
-    for change in timers:
-        fields += (change.operation, change.timer.member, str(change.value_ms))
-    for watch in watches:
-        fields += (watch.operation, watch.holder, "\n".join(watch.members))
-    fields.append(str(len(events)))
+    fields = _options(append, events)
+    fields.append(len(events))
     prefix = append_prefix(run_id.encode(), append_id.encode())
     for event in encoded:
         fields += (event, b"%08x" % crc_of(prefix, event))
     return PreparedAppend(
-        run_id=run_id,
-        append_id=append_id,
-        expected=ExpectedVersion.of(append.expected),
-        idempotency_key=key,
-        may_be_written=given_id is not None,
-        fields=tuple(fields),
-        event_count=len(events),
-        size_bytes=size_bytes,
+        run_id,
+        append_id,
+        ExpectedVersion.of(append.expected),
+        key,
+        given_id is not None,
+        fields,
+        len(events),
+        size_bytes,
     )
+
+
+def _options(append: Append, events: Sequence[NewEvent]) -> list[Any]:
+    """Say what the script does beyond adding the events: by letters, then what these need.
+
+    Few appends ask for much of it, and each word less is felt on both sides.
+    """
+    letters = ""
+    values: list[Any] = [letters]
+    key, workflows = append.idempotency_key, [event.workflow_id for event in events]
+    if key is not None:
+        letters += "k"
+        values += (check_name("idempotency_key", key), _digest(events))
+    if None in workflows:
+        letters += "i"
+    if any(workflows):
+        letters += "w"
+        values.append(next(filter(None, workflows)))
+    letters += _end_of(events, append.run_id)
+    timers = changes_of(append.run_id, events) if append.timers is None else append.timers
+    watches = watch_changes(append.run_id, events)
+    if timers or watches:
+        letters += "t"
+        values.append(len(timers) + len(watches))
+        for change in timers:
+            values += (change.operation, change.timer.member, change.value_ms)
+        for watch in watches:
+            values += (watch.operation, watch.holder, "\n".join(watch.members))
+    values[0] = letters
+    return values
 
 
 def _checked_events(given: Any, run_id: str, settings: Settings) -> list[NewEvent]:
@@ -136,8 +156,8 @@ def _checked_events(given: Any, run_id: str, settings: Settings) -> list[NewEven
 
 
 def _checked_size(events: Sequence[NewEvent], encoded: Sequence[bytes], settings: Settings) -> int:
-    largest = max(map(len, encoded))
-    if largest > settings.max_event_bytes:
+    sizes = list(map(len, encoded))
+    if (largest := max(sizes)) > settings.max_event_bytes:
         event = next(e for e in events if len(e.encoded) == largest)
         raise InvalidEvent(
             f"{event.type} is {largest} bytes encoded, over {settings.max_event_bytes}; "
@@ -145,19 +165,19 @@ def _checked_size(events: Sequence[NewEvent], encoded: Sequence[bytes], settings
             type=event.type,
             size_bytes=largest,
         )
-    return sum(map(len, encoded))
+    return sum(sizes)
 
 
 def _end_of(events: Sequence[NewEvent], run_id: str) -> str:
-    """Say what the events do to the run, and refuse events after its end."""
+    """Say whether the events close the run, ``c``, or delete it, ``d``; refuse more after that."""
     ends = ""
+    if _LAST.isdisjoint([event.type for event in events]):
+        return ends
     for number, event in enumerate(events):
-        if ends == "deleted" or (ends and event.type != DELETED):
+        if ends == "d" or (ends and event.type != DELETED):
             raise RunClosed(run_id, number)
-        if event.type in ENDS:
-            ends = "closed"
-        elif event.type == DELETED:
-            ends = "deleted"
+        if event.type in _LAST:
+            ends = "d" if event.type == DELETED else "c"
     return ends
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
-from eventstore.appends import AppendResult, PreparedAppend
+from eventstore.appends import AppendResult, OpenResult, PreparedAppend
 from eventstore.decoding import Decoder
 from eventstore.errors import (
     IdempotencyConflict,
@@ -98,10 +98,13 @@ def append_batch(
     arguments: list[Any] = [len(batch)]
     tag = keys.tag(partition)
     for append, may_be_written in batch:
-        names += (keys.run_in(tag, append.run_id), keys.head_in(tag, append.run_id))
-        reaches = append.reaches or (1 if may_be_written else 0)
-        wire = append.expected.wire
-        arguments += (append.run_id, append.append_id, reaches, wire, *append.fields)
+        run_id = append.run_id
+        names += (keys.run_in(tag, run_id), keys.head_in(tag, run_id))
+        arguments += (run_id, append.append_id, append.expected.wire)
+        if may_be_written or append.reaches:
+            arguments += (f"?{append.fields[0]}", append.reaches or 1, *append.fields[1:])
+        else:
+            arguments += append.fields
     return _scripted(
         "append",
         names,
@@ -116,9 +119,12 @@ def append_batch(
 def _append_outcome(append: PreparedAppend, partition: int, row: list[bytes]) -> AppendOutcome:
     kind = row[0]
     if kind == b"ok":
-        first, last, ms, n = int(row[1]), int(row[2]), int(row[3]), int(row[4])
-        positions = tuple([Position(partition, ms, n + i) for i in range(last - first + 1)])
-        return AppendResult(append.run_id, first, last, positions, row[5] == b"1")
+        first, last, ms, n = map(int, row[1:5])
+        ns = range(n, n + last - first + 1)
+        positions = tuple([Position._make((partition, ms, n)) for n in ns])
+        result = OpenResult(append.run_id, first, last, positions, row[5] == b"1")
+        result.__class__ = AppendResult
+        return result  # type: ignore[no-any-return]
     if kind == b"version":
         return WrongExpectedVersion(append.run_id, append.expected.value, int(row[1]))
     if kind == b"closed":

@@ -36,6 +36,7 @@ HELD = "held"
 
 _BEGINNINGS = ("run.created", "run.started")
 _WINDOWS = ("run.paused", "run.window_extended")
+_TIMED = frozenset({*_BEGINNINGS, *_WINDOWS, "run.resumed", "run.window_expired"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +91,21 @@ def changes_of(run_id: str, events: Sequence[NewEvent]) -> list[TimerChange]:
     A pause sets the end of its window and of its waiting; whatever ends the pause clears them.
     A run that pauses does not stall. The end of a run clears all of its timers, in the script.
     """
+    events = [event for event in events if event.type in _TIMED]
     changes: dict[Timer, TimerChange] = {}
     rests = False
-    stall = Timer(STALL, run_id, "")
     for event in events:
         if event.type in _BEGINNINGS:
+            stall = Timer(STALL, run_id, "")
             options = event.data.get("options") or {}
             if "stall_after_ms" in options:
                 changes[stall] = TimerChange(SILENT, stall, options["stall_after_ms"] or 0)
-        if not event.type.startswith("run.") or "pause_id" not in event.data:
             continue
         rests = event.type == "run.paused" or (rests and event.type != "run.resumed")
         window = Timer(WINDOW, run_id, event.data["pause_id"])
         if event.type in _WINDOWS and event.data["window_ms"] is not None:
             changes[window] = _end_after(window, event, event.data["window_ms"])
-        elif event.type in (*_WINDOWS, "run.resumed", "run.window_expired"):
+        else:
             changes[window] = TimerChange(CLEAR, window)
         if event.type in ("run.paused", "run.resumed"):
             wait = Timer(WAIT, run_id, window.ref)

@@ -64,9 +64,7 @@ def watch_changes(run_id: str, events: Sequence[NewEvent]) -> list[WatchChange]:
     The end of a run clears all of its entries, in the script.
     """
     changes: dict[str, WatchChange] = {}
-    for event in events:
-        if event.type not in _TYPES:
-            continue
+    for event in [event for event in events if event.type in _TYPES]:
         data = event.data
         if event.type in ("run.paused", "run.resumed"):
             holder = f"p:{data['pause_id']}"

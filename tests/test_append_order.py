@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from consistency import assert_consistent
 from samples import noted
 from servers import AnyServer
 
-from eventstore import AppendResult, EventStore, Settings
+from eventstore import Append, AppendResult, EventStore, Settings
 from eventstore.commands import script_text
 
 RUNS = 3
@@ -73,3 +74,39 @@ async def test_appends_keep_their_order_when_connections_break(
     await asyncio.gather(*appends)
 
     assert_in_order(server, namespace)
+
+
+def reads(server: AnyServer) -> int:
+    """Count how often pages of streams were read backwards so far."""
+    stats = server.admin.info("commandstats").get("cmdstat_xrevrange", {"calls": 0})
+    return int(stats["calls"])
+
+
+async def test_many_doubtful_appends_of_a_long_run_search_it_once(
+    store: EventStore, server: AnyServer
+) -> None:
+    await store.append_many([Append("run", [noted()] * 500) for _ in range(4)])
+    doubtful = [Append("run", noted(), append_id=f"doubtful-{n}") for n in range(100)]
+    before = reads(server)
+
+    results = await store.append_many(doubtful)
+
+    pages = 2_000 // 128 + 1
+    assert reads(server) - before < 3 * pages
+    assert [r.first_version for r in results if isinstance(r, AppendResult)] == [
+        *range(2_001, 2_101)
+    ]
+
+
+async def test_one_doubtful_append_that_is_asked_for_twice_at_once_is_written_once(
+    store: EventStore,
+) -> None:
+    await store.append("run", noted())
+    doubtful = Append("run", [noted("a"), noted("b")], append_id="doubtful")
+
+    first, second = await store.append_many([doubtful, doubtful])
+
+    assert isinstance(first, AppendResult)
+    assert isinstance(second, AppendResult)
+    assert second == replace(first, deduplicated=True)
+    assert (await store.head("run")).version == 3

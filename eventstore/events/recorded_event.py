@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from eventstore.errors import InvalidEvent
 from eventstore.events.position import Position
+from eventstore.open_twin import open_twin
 
 Model = TypeVar("Model", bound=BaseModel)
 _ModelClass = type[Model]  # the field `type` hides the built-in name inside the class
@@ -49,11 +50,5 @@ class RecordedEvent:
             ) from error
 
 
-OpenEvent: Any = make_dataclass(
-    "OpenEvent", [part.name for part in fields(RecordedEvent)], slots=True
-)
-"""The same as ``RecordedEvent``, but open: the readers' hot path makes one and then closes it.
-
-A frozen dataclass sets each field through ``object.__setattr__``. Filling an open twin of the
-same layout, and then making its class ``RecordedEvent``, takes a third of the time.
-"""
+OpenEvent = open_twin(RecordedEvent)
+"""What the readers' hot path fills."""

@@ -7,18 +7,17 @@
 -- ARGV  1 number of appends, then for each append:
 --         run id
 --         append id
---         '0', or if an earlier attempt may have written this append, the version that the run
---         stream must reach back to, to tell: 1, or what follows those searched in the archive
 --         expected: 'any', 'none', 'exists' or the version
---         idempotency key, or ''
---         digest of the content, compared when the idempotency key is known
---         workflow id, or ''
---         '1' if some event carries no workflow id of its own, else '0'
---         what the events do to the run: '' nothing, 'closed' end it, 'deleted' delete it
---         '1' if a deletion is all that is appended, which may follow an end, else '0'
---         number of changes of timers and watches, then for each:
---           'after' | 'at' | 'clear' | 'silent' | 'held', member of due or stalls, ms
---           'watch', holder, members of watch, one a line | 'unwatch', holder, ''
+--         '' or letters that each ask for something, and then what each needs, in their order:
+--           ?  an earlier attempt may have written this append: the version that the run stream
+--              must reach back to, to tell: 1, or what follows those searched in the archive
+--           k  idempotency key, digest of the content, compared when the key is known
+--           i  some event carries no workflow id of its own
+--           w  workflow id
+--           c  (the events close the run)   d  (they delete it)
+--           t  number of changes of timers and watches, then for each:
+--              'after' | 'at' | 'clear' | 'silent' | 'held', member of due or stalls, ms
+--              'watch', holder, members of watch, one a line | 'unwatch', holder, ''
 --         number of events, then for each: JSON bytes, CRC-32 over run id, '\n', append id
 --         and these bytes, in hexadecimal
 -- REPLY for each append one of
@@ -73,6 +72,25 @@ local function begins_too_late(append, version)
   return begins > append.reaches and begins
 end
 
+-- Of each run that was searched for an append id: the first entry of each id read so far, from
+-- the end backwards. Many appends of one run, tried again together, search it once.
+local searches = {}
+
+local function first_entry_of(append)
+  local search = searches[append.run] or {entries = {}, last = '+'}
+  searches[append.run] = search
+  while not search.is_done and (search.id == append.id or not search.entries[append.id]) do
+    local page = redis.call('XREVRANGE', append.run, search.last, '-', 'COUNT', 128)
+    for _, entry in ipairs(page) do
+      search.id = entry[2][8]
+      search.entries[search.id] = entry
+    end
+    search.is_done = #page < 128
+    search.last = #page > 0 and '(' .. page[#page][1]
+  end
+  return search.entries[append.id]
+end
+
 -- The first entry of the run that an earlier attempt of this append wrote, or nil, and then the
 -- version at which the run stream begins, if it may have held it before.
 local function written_before(append, version)
@@ -83,15 +101,8 @@ local function written_before(append, version)
     if expected >= tonumber(version) then return nil end
     return nil, begins_too_late(append, version)
   end
-  local found, last = nil, '+'
-  while true do
-    local page = redis.call('XREVRANGE', append.run, last, '-', 'COUNT', 128)
-    for _, entry in ipairs(page) do
-      if entry[2][8] == append.id then found = entry elseif found then return found end
-    end
-    if #page < 128 then return found, not found and begins_too_late(append, version) end
-    last = '(' .. page[#page][1]
-  end
+  local found = first_entry_of(append)
+  return found, not found and begins_too_late(append, version)
 end
 
 local function known(append, version, first, last, position)
@@ -110,7 +121,7 @@ end
 
 local function known_by_attempt(append, version, entry)
   local first = split(entry[1])
-  local last = first + #append.events / 2 - 1
+  local last = first + append.count - 1
   local ending, beyond = entry_at(append.run, last), entry_at(append.run, last + 1)
   local is_same = ending and ending[2][8] == append.id
   if not is_same or (beyond and beyond[2][8] == append.id) then
@@ -170,7 +181,7 @@ end
 
 local function set_watch(append, field, members, fields)
   clear_watch(append, field)
-  if members == '' or append.ends ~= '' then return end
+  if members == '' or append.ends then return end
   for member in string.gmatch(members, '[^\n]+') do redis.call('ZADD', watches, 0, member) end
   fields[#fields + 1] = field
   fields[#fields + 1] = members
@@ -207,7 +218,7 @@ end
 -- A run's stall deadline moves with each of its appends, unless that says otherwise.
 local function change_index(append, fields, silent)
   local stall_ms, stall = string.match(silent or '', '^(%d+) (.*)$')
-  for _, change in ipairs(append.changes) do
+  for _, change in ipairs(append.changes or {}) do
     local operation, member, at = change[1], change[2], tonumber(change[3])
     if operation == 'watch' or operation == 'unwatch' then
       set_watch(append, 'w:' .. member, change[3], fields)
@@ -219,12 +230,12 @@ local function change_index(append, fields, silent)
     elseif operation == 'clear' then
       clear_timer(append, member)
       if member == stall then stall = nil end
-    elseif operation ~= 'held' and append.ends == '' then
+    elseif operation ~= 'held' and not append.ends then
       if operation == 'after' then at = at + ms_number end
       set_timer(member, at, fields)
     end
   end
-  if stall and stall_ms ~= '0' and append.ends == '' then
+  if stall and stall_ms ~= '0' and not append.ends then
     set_timer(stall, ms_number + tonumber(stall_ms), fields)
   end
 end
@@ -241,50 +252,57 @@ local function clear_index(append)
 end
 
 local function append_one(append)
-  local head = redis.call('HMGET', append.head, 'v', 's', 'w', 'i:' .. append.key, 'x')
-  local version, state, workflow = head[1] or '0', head[2], head[3]
+  local head = append.key
+    and redis.call('HMGET', append.head, 'v', 's', 'w', 'x', 'i:' .. append.key)
+    or redis.call('HMGET', append.head, 'v', 's', 'w', 'x')
+  local version, state, workflow, silent = head[1] or '0', head[2], head[3], head[4]
 
-  if append.key ~= '' and head[4] then return known_by_key(append, version, head[4]) end
-  if append.reaches > 0 then
+  if append.key and head[5] then return known_by_key(append, version, head[5]) end
+  if append.reaches then
     local entry, begins = written_before(append, version)
     if entry then return known_by_attempt(append, version, entry) end
     if begins then return {'archived', text(begins)} end
   end
-  if state == 'deleted' or (state == 'closed' and not append.only_deletes) then
+  local only_deletes = append.ends == 'deleted' and append.count == 1
+  if state == 'deleted' or (state == 'closed' and not only_deletes) then
     return {'closed', version}
   end
   if not as_expected(append.expected, version) then return {'version', version} end
-  local silent = head[5]
-  if #append.changes > 0 or append.ends ~= '' or silent then
+  if append.changes or append.ends or silent then
     redis.call('ZCARD', due)  -- fails here, before anything is written, if it is no sorted set
     redis.call('ZCARD', watches)
     redis.call('ZCARD', stalls)
-    if not as_held(append.changes) then return {'version', version} end
+    if append.changes and not as_held(append.changes) then return {'version', version} end
   end
 
-  if not workflow and append.workflow ~= '' then workflow = append.workflow end
+  workflow = workflow or append.workflow
   local first, first_n = tonumber(version) + 1, tail_n + 1
   local last = first - 1
   local inherited = append.inherits and workflow
   local workflow_sum = inherited and sum_of(inherited) or 0
-  for i = 1, #append.events, 2 do
-    local refusal = write(append, last + 1, tail_n + 1, append.events[i], append.events[i + 1],
+  for i = append.place + 1, append.place + 2 * append.count, 2 do
+    local refusal = write(append, last + 1, tail_n + 1, ARGV[i], ARGV[i + 1],
       inherited, workflow_sum)
     if refusal then return {'error', refusal} end
     last, tail_n = last + 1, tail_n + 1
   end
-  local fields = {'v', text(last), 's', append.ends ~= '' and append.ends or 'open'}
+  local search = searches[append.run]
+  if search then
+    local position = ms .. '-' .. text(first_n)
+    search.entries[append.id] = {text(first) .. '-0', {'e', '', 'c', '', 'p', position}}
+  end
+  local fields = {'v', text(last), 's', append.ends or 'open'}
   if workflow and not head[3] then
     fields[5], fields[6] = 'w', workflow
   end
-  if append.key ~= '' then
+  if append.key then
     fields[#fields + 1] = 'i:' .. append.key
     fields[#fields + 1] = text(first) .. ' ' .. text(last) .. ' ' .. ms .. '-' .. text(first_n)
       .. ' ' .. append.digest
   end
-  if #append.changes > 0 or silent then change_index(append, fields, silent) end
+  if append.changes or silent then change_index(append, fields, silent) end
   redis.call('HSET', append.head, unpack(fields))
-  if append.ends ~= '' then clear_index(append) end
+  if append.ends then clear_index(append) end
   return {'ok', first, last, ms, first_n, '0'}
 end
 
@@ -294,27 +312,27 @@ local function take()
   return ARGV[place]
 end
 
-local function take_list(count)
-  local list = {}
-  for i = 1, count do list[i] = take() end
-  return list
-end
+local asked = {
+  k = function(append) append.key, append.digest = take(), take() end,
+  i = function(append) append.inherits = true end,
+  w = function(append) append.workflow = take() end,
+  c = function(append) append.ends = 'closed' end,
+  d = function(append) append.ends = 'deleted' end,
+  t = function(append)
+    append.changes = {}
+    for change = 1, tonumber(take()) do append.changes[change] = {take(), take(), take()} end
+  end,
+  ['?'] = function(append) append.reaches = tonumber(take()) end,
+}
 
 local results, old_n = {}, tail_n
 for i = 1, tonumber(ARGV[1]) do
-  local append = {run = KEYS[4 + 2 * i], head = KEYS[5 + 2 * i], changes = {}}
-  append.run_id = take()
-  append.id = take()
-  append.reaches = tonumber(take())
-  append.expected = take()
-  append.key = take()
-  append.digest = take()
-  append.workflow = take()
-  append.inherits = take() == '1'
-  append.ends = take()
-  append.only_deletes = take() == '1'
-  for change = 1, tonumber(take()) do append.changes[change] = take_list(3) end
-  append.events = take_list(2 * tonumber(take()))
+  local append = {run = KEYS[4 + 2 * i], head = KEYS[5 + 2 * i]}
+  append.run_id, append.id, append.expected = take(), take(), take()
+  for letter in string.gmatch(take(), '.') do asked[letter](append) end
+  append.count = tonumber(take())
+  append.place = place  -- the events follow
+  place = place + 2 * append.count
   -- What one append runs into must not hide what became of the others.
   local done, result = pcall(append_one, append)
   if not done then result = {'error', type(result) == 'table' and result.err or result} end
