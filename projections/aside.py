@@ -28,6 +28,7 @@ from projections.feed import DEFAULT_BATCH_EVENTS, Feed
 from projections.log import Log
 from projections.positions import common_positions
 from projections.projection import Projection
+from projections.staging import unstage
 from projections.standing import clear_halts, load_standings
 
 _KEEP = "INSERT INTO meta (name, value) VALUES ('aside', ?)"
@@ -165,11 +166,6 @@ def under_way(database: Database) -> UnderWay | None:
     return UnderWay(tuple(found["projections"]), sum(at.n for at in reached.values()), holder)
 
 
-def attach(connection: sqlite3.Connection, aside: Path) -> None:
-    """Attach another database as ``aside``, only to be read."""
-    connection.execute("ATTACH ? AS aside", (f"file:{quote(str(aside))}?mode=ro",))
-
-
 def tidy(database: Database) -> None:
     """Remove what a rebuild left that was killed after its rows were put in place."""
     path = aside_path(database.path, "rebuild")
@@ -180,6 +176,7 @@ def tidy(database: Database) -> None:
         lock.acquire()
         found = _found(path)
         if found and found["id"] in _generations(database):
+            unstage(database.path)
             remove(path)
     lock.release()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from projections.database import Transaction
-from projections.switching import quoted
+from projections.objects import quoted
 
 _INFO = "SELECT name, pk FROM pragma_table_info(?, ?) ORDER BY cid"
 

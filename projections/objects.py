@@ -43,6 +43,11 @@ def from_json(text: str | None) -> Objects:
     return [(kind, name) for kind, name in orjson.loads(text or "[]")]
 
 
+def quoted(name: str) -> str:
+    """Write the name of a table or column into SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _made_by(schema: str) -> Objects:
     if not schema.strip():
         return []

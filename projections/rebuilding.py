@@ -65,6 +65,7 @@ class Rebuild:
     ) -> None:
         self._store = store
         self._live = database
+        self._clock = clock
         self._began_s = monotonic()
         self._aside = Aside(
             store,
@@ -86,7 +87,7 @@ class Rebuild:
     def switch(self) -> Rebuilt:
         """Put the new rows in place, and end."""
         self._aside.database.settle()  # what can be written before others wait, is
-        held_s = switch(self._live, self._aside)
+        held_s = switch(self._store, self._live, self._aside, self._clock)
         events = self._aside.events - self._continued_at
         self._aside.discard()
         seconds = monotonic() - self._began_s

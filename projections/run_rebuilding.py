@@ -8,11 +8,11 @@ from projections.built_in import BUILT_IN
 from projections.database import Database, Transaction
 from projections.feed import WRITER_PATIENCE_MS
 from projections.log import RunLog
+from projections.objects import quoted
 from projections.projection import Projection
 from projections.rebuilding import chosen
 from projections.scratch import scratch, take
 from projections.standing import load_standings
-from projections.switching import quoted
 from projections.verifying import events_of, rows_of_run, up_to
 
 

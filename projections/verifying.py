@@ -11,19 +11,19 @@ from eventstore.errors import RunNotFound, StoreMismatch
 from eventstore.events import RecordedEvent
 from eventstore.sqlite.connections import open_reader
 from eventstore.sqlite.errors import translated
-from projections.aside import Aside, attach
+from projections.aside import Aside
 from projections.bounded_log import BoundedLog
 from projections.built_in import BUILT_IN
 from projections.comparing import Difference, Shape, attached_differences
 from projections.database import SCHEMA, Database, Transaction
 from projections.log import Log, RunLog
-from projections.objects import tables_of
+from projections.objects import quoted, tables_of
 from projections.positions import Reached
 from projections.projection import Projection
 from projections.rebuilding import OnProgress, RebuildProgress, chosen
 from projections.scratch import scratch, take
+from projections.staging import attach
 from projections.standing import check_known, load_standings
-from projections.switching import quoted
 
 DEFAULT_MAX_DIFFERENCES = 1_000
 _BUSY_MS = 5_000

@@ -24,7 +24,7 @@ from eventstore.events import RecordedEvent
 from eventstore.sqlite import Schema
 from projections import Projector, Transaction, open_database, rebuild, rebuild_run
 from projections.aside import aside_path
-from projector_operations.samples import ALL, Skipping, a_log, change, rows
+from projector_operations.samples import ALL, Skipping, a_log, change, rows, staged_tables
 
 LOG = ListLog(a_log(2))
 
@@ -165,6 +165,7 @@ def main(scenario: str, folder: Path) -> int:
         assert survives(act, path, 0), f"a kill at statement {kill_at} left what cannot be used"
         assert without_words(rows(path)) == after, f"a kill at statement {kill_at} changed the rows"
         assert not aside_path(path, "rebuild").exists()
+        assert staged_tables(path) == [], f"a kill at statement {kill_at} left tables"
         path.unlink()
         if survived:
             return kill_at

@@ -21,6 +21,7 @@ _BOOKKEEPING = ("meta", "projections", "positions")
 _TABLES = """
 SELECT name FROM sqlite_master WHERE type = 'table'
     AND name NOT LIKE 'search!_%' ESCAPE '!' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
+    AND name NOT LIKE 'rebuilt: %'
 """
 
 
@@ -102,6 +103,13 @@ def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
             name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
             for name in names
         }
+
+
+def staged_tables(path: Path) -> list[str]:
+    """Name the tables that wait for a switch, or hold what one replaced."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'rebuilt: %'")
+        return [name for (name,) in found]
 
 
 def change(path: Path, *statements: str) -> None:
