@@ -14,6 +14,7 @@ from histories import ListLog
 from eventstore.errors import ProjectionFailed
 from eventstore.events import RecordedEvent
 from projections import (
+    BUILT_IN,
     Database,
     Projection,
     Projector,
@@ -26,7 +27,16 @@ from projections import (
     verify,
 )
 from projections.rebuilding import Rebuild, chosen
-from projector_operations.samples import ALL, Picky, a_log, picked, places, rows, staged_tables
+from projector_operations.samples import (
+    ALL,
+    Picky,
+    a_log,
+    change,
+    picked,
+    places,
+    rows,
+    staged_tables,
+)
 
 
 class Odd(Projection):
@@ -201,3 +211,27 @@ def test_writers_get_their_turns_while_rows_are_brought_in(
     rebuild(log, database, projections=ALL)
     assert turns > 40
     assert Runs(database).counts_by_status() == {"completed": 3}
+
+
+def test_readers_see_the_new_rows_from_the_switch_on_not_only_when_the_old_ones_are_dropped(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given rows that somebody changed, and a reader that knows the file
+    log = ListLog(a_log(2))
+    with Projector(log, database, BUILT_IN) as projector:
+        projector.run_to_end()
+    change(path, "UPDATE timeline SET type = 'changed'")
+    seen: list[int] = []
+    unstage = staging.unstage
+    with closing(sqlite3.connect(path)) as reader:
+
+        def look_and_unstage(path: Path) -> None:
+            changed = "SELECT count(*) FROM timeline WHERE type = 'changed'"
+            seen.append(reader.execute(changed).fetchone()[0])
+            unstage(path)
+
+        monkeypatch.setattr(staging, "unstage", look_and_unstage)
+        # when they are rebuilt
+        rebuild(log, database)
+    # then it sees old rows before, and new ones while the old ones still lie there
+    assert seen == [len(log.events), 0]
