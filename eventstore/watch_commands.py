@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from eventstore.commands import Command
 from eventstore.keys import Keys
@@ -10,40 +13,65 @@ from eventstore.watches import Watcher
 
 _log = logging.getLogger("runstore.signals")
 
+Page = tuple[list[Watcher], bytes | None]
+"""Some who watch, and behind which entry of the index there may be more."""
 
-def next_field(
-    keys: Keys, partition: int, signal_type: str, after: str | None
-) -> Command[str | None]:
-    """Read by which field watchers of a type are found, the next one behind a field.
 
-    '' stands for those that are found by none; None is the end.
+@dataclass(frozen=True, slots=True)
+class FoundBy:
+    """Those who are found by a field; '' stands for those that are found by none.
+
+    ``page`` is None where the field's value was not told.
+    """
+
+    field: str
+    page: Page | None
+
+
+def found_by(
+    keys: Keys,
+    partition: int,
+    signal_type: str,
+    after: str | None,
+    begins: Mapping[str, str],
+    most_fields: int,
+    limit: int,
+) -> Command[list[FoundBy]]:
+    """Read by which fields watchers of a type are found, those behind a field.
+
+    ``begins`` tells by field how entries begin that are asked for too, up to ``limit`` of each.
     """
     lower = f"[{signal_type}\0" if after is None else f"[{signal_type}\0{after}\1"
-    words = ("ZRANGEBYLEX", keys.watches(partition), lower, f"({signal_type}\1", "LIMIT", 0, 1)
-    return Command(words, lambda reply: reply[0].split(b"\0", 2)[1].decode() if reply else None)
+    told = [word for pair in begins.items() for word in pair]
+
+    def decode(reply: list[list[Any]]) -> list[FoundBy]:
+        return [
+            FoundBy(field.decode(), _page(entries[0], limit) if entries else None)
+            for field, *entries in reply
+        ]
+
+    words = (1, keys.watches(partition), signal_type, lower, most_fields, limit, *told)
+    return Command(words, decode, script="watchers")
 
 
 def watchers_page(
     keys: Keys, partition: int, prefix: str, after: bytes | None, limit: int
-) -> Command[tuple[list[Watcher], bytes | None]]:
-    """Read up to ``limit`` entries of the index that begin with ``prefix``, behind one of them.
-
-    Gives, too, behind which entry there may be more.
-    """
+) -> Command[Page]:
+    """Read up to ``limit`` entries of the index that begin with ``prefix``, behind one of them."""
     lower = f"[{prefix}".encode() if after is None else b"(" + after
     upper = f"({prefix[:-1]}\1"
     words = ("ZRANGEBYLEX", keys.watches(partition), lower, upper, "LIMIT", 0, limit)
+    return Command(words, lambda reply: _page(reply, limit))
 
-    def decode(reply: list[bytes]) -> tuple[list[Watcher], bytes | None]:
-        found = []
-        for member in reply:
-            try:
-                found.append(Watcher.parse(member))
-            except ValueError:
-                _log.warning("the index of watches holds %r; it is passed over", member)
-        return found, reply[-1] if len(reply) == limit else None
 
-    return Command(words, decode)
+def _page(members: Sequence[bytes], limit: int) -> Page:
+    found = []
+    for member in members:
+        try:
+            found.append(Watcher.parse(member))
+        except ValueError:
+            _log.warning("the index of watches holds %r; it is passed over", member)
+    return found, members[-1] if len(members) == limit else None
 
 
 def known_append(keys: Keys, run_id: str, idempotency_key: str) -> Command[int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -47,12 +48,13 @@ def deliver(
         )
     finder = Finder(operations.keys, signal)
     plans: list[Plan[Any]] = [_receipt(operations, signal), finder.next_page()]
-    for outcome in (yield from abreast(plans)):
+    outcomes: list[Any] = yield from abreast(plans)
+    for outcome in outcomes:
         if isinstance(outcome, RunStoreError):
             raise outcome
         if isinstance(outcome, SignalDelivery):
             return outcome
-    reached, refused = yield from _deliver_to_found(operations, signal, rules, finder)
+    reached, refused = yield from _deliver_to_found(operations, signal, rules, finder, outcomes[1])
     if signal.name and reached and not refused and not rules.dry_run:
         text = orjson.dumps({"runs": len(reached), "digest": signal.digest}).decode()
         keep_ms = operations.settings.signal_receipt_ms
@@ -81,12 +83,11 @@ def _check(operations: Operations, signal: Signal, rules: Rules) -> None:
 
 
 def _deliver_to_found(
-    operations: Operations, signal: Signal, rules: Rules, finder: Finder
+    operations: Operations, signal: Signal, rules: Rules, finder: Finder, found: Sequence[str]
 ) -> Plan[tuple[list[Delivered], dict[str, RunStoreError]]]:
     reached: list[Delivered] = []
     refused: dict[str, RunStoreError] = {}
-    while not finder.done:
-        found = yield from finder.next_page()
+    while True:
         for begin in range(0, len(found), RUNS_TOGETHER):
             run_ids = found[begin : begin + RUNS_TOGETHER]
             outcomes = yield from abreast(
@@ -97,7 +98,9 @@ def _deliver_to_found(
                     reached.append(outcome)
                 elif outcome is not None and not isinstance(outcome, RunClosed):
                     refused[run_id] = outcome
-    return reached, refused
+        if finder.done:
+            return reached, refused
+        found = yield from finder.next_page()
 
 
 def deliver_to(

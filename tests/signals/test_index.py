@@ -91,6 +91,27 @@ async def test_runs_that_are_found_by_different_fields_are_all_found(
 
 
 @pytest.mark.parametrize("server", ["valkey"], indirect=True)
+async def test_each_of_many_fields_leads_to_who_watches_by_it(
+    any_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a run that watches by more fields than are told, or read, at a time
+    monkeypatch.setattr(finding, "FIELDS_A_READ", 2)
+    monkeypatch.setattr(finding, "FIELDS_TOLD", 3)
+    fields = [*(f"f{n}" for n in range(7)), "list.0.deep", "dotted.name"]
+    await begin(any_store, "run")
+    for field in fields:
+        await control(any_store).watch("run", "a", [where(field, 7)], watch_id=field)
+    # when a signal has the value of one of them, then it is found; a name with a dot is no path
+    for field in fields:
+        value = {each: 7 if each == field else 8 for each in fields}
+        deep, dotted = value.pop("list.0.deep"), value.pop("dotted.name")
+        payload = {"dotted": {"name": dotted}, "dotted.name": 9, "list": [{"deep": deep}], **value}
+        delivery = await control(any_store).deliver("a", payload)
+        assert [each.run_id for each in delivery.runs] == ["run"]
+    assert not (await control(any_store).deliver("a", {"f1": 8, "dotted.name": 7})).runs
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
 async def test_pages_lead_through_all_who_watch_each_run_once(
     any_store: Any, server: Any, namespace: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
