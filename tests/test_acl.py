@@ -21,12 +21,13 @@ from eventstore import (
 from eventstore.archive import Archive, Archiver
 from eventstore.retention import Trimmer, TrimReport
 from replay import Restorer, RunControl
+from replay.erasing.server_files import rewrite_server_files
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 
 
-def acl_of_readme() -> list[str]:
-    block = re.search(r"<!-- acl -->\n```\n(.*?)```", README, flags=re.DOTALL)
+def acl_of_readme(name: str = "acl") -> list[str]:
+    block = re.search(rf"<!-- {name} -->\n```\n(.*?)```", README, flags=re.DOTALL)
     assert block
     return block[1].split()
 
@@ -102,6 +103,22 @@ def archive_and_trim(url: str, path: Path) -> TrimReport:
     ):
         archiver.run_to_end()
         return Trimmer(store).run_once()
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_wiping_needs_the_second_line_for_the_servers_files(
+    launch: Callable[..., Server], name: str
+) -> None:
+    # given a server with both kinds of files, and the limited user
+    server = launch(name, tcp=True, options={"appendonly": "yes", "save": "3600 1"})
+    server.admin.execute_command(*acl_of_readme())
+    url = server.url.replace("redis://", "redis://runstore:secret@")
+    with SyncEventStore.open(url, namespace="runs") as store:
+        store.append("r", NewEvent("run.created"))
+        # when they are to be written anew, then it takes the second line
+        assert len(list(rewrite_server_files(store))) == 2
+        server.admin.execute_command(*acl_of_readme("acl for wiping"))
+        assert list(rewrite_server_files(store)) == []
 
 
 async def test_the_acl_keeps_other_namespaces_out(limited: EventStore) -> None:

@@ -43,8 +43,9 @@ class Signal:
 
     @property
     def digest(self) -> str:
-        """What tells its content from another's."""
-        content = orjson.dumps(self.payload, option=orjson.OPT_SORT_KEYS)
+        """What tells its content from another's; who guesses that must know the source id too."""
+        known = [self.type, self.source_id, self.payload]
+        content = orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
         return hashlib.blake2b(content, digest_size=16).hexdigest()
 
     def event(self) -> NewEvent:

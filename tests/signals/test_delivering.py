@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+import orjson
 import pytest
 from consistency import assert_consistent
 from replaying import HOUR, Workers, begin, control, restorer, server_now, timers, travel, types
@@ -460,6 +462,20 @@ async def test_a_run_has_so_many_watches_and_no_more(
             await control(store).watch("run", "paid", watch_id=name)
         with pytest.raises(InvalidArgument, match="max_watches"):
             await control(store).watch("run", "paid", watch_id="c")
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+async def test_a_receipt_names_neither_run_nor_content(
+    any_store: Any, server: Any, namespace: str
+) -> None:
+    await wait(any_store, "run-of-ann")
+    await control(any_store).deliver("paid", {"order": 7}, source_id="hook")
+    (key,) = [key for key in server.keys(namespace) if b":receipt:" in key]
+    kept = server.admin.get(key)
+    assert orjson.loads(kept).keys() == {"runs", "digest"}
+    assert not [word for word in (b"ann", b"order", b"hook") if word in key + kept]
+    plain = hashlib.blake2b(b'{"order":7}', digest_size=16).hexdigest()
+    assert orjson.loads(kept)["digest"] != plain
 
 
 def test_both_forms_have_the_same_signature() -> None:
