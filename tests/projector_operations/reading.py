@@ -1,7 +1,8 @@
 """Reads a database again and again, as an application does, and checks what it sees.
 
-Run with its path. Prints ``ready``; when its input ends, it prints how many queries it made, and
-fails if one of them failed or saw rows of two rebuilds at once.
+Run with its path and a number. Prints ``ready``, then ``enough`` when it has made so many queries;
+when its input ends, it prints how many it made, and fails if one of them failed or saw rows of two
+rebuilds at once.
 """
 
 from __future__ import annotations
@@ -60,16 +61,18 @@ def look(database: Database, number: int) -> int:
     return 5
 
 
-def main(path: Path) -> None:
+def main(path: Path, wanted: int) -> None:
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
     queries = 0
     with open_database(path, read_only=True) as database:
         print("ready", flush=True)  # noqa: T201 - read by the test
         while not stop.is_set():
-            queries += look(database, queries)
+            queries += (made := look(database, queries))
+            if queries - made < wanted <= queries:
+                print("enough", flush=True)  # noqa: T201 - the same
     print(queries, flush=True)  # noqa: T201 - the same
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))
