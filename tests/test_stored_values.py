@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from histories import record
 
-from eventstore import CorruptEvent, InvalidEvent, NewEvent
+from eventstore import CorruptEvent, InvalidEvent, NewEvent, Settings
 from eventstore.events import STORED, value_digest
 from projections.state import RunState, fold
+from replay.storing import store_apart
 
 DRAFT, OTHER = "the draft", ["another"]
 
@@ -88,6 +89,20 @@ def test_a_value_that_the_run_does_not_hold_is_told_with_its_key() -> None:
     missing = record("run", [stored(OTHER), saved(draft=DRAFT)])
     with pytest.raises(CorruptEvent, match=r"version 2 of run 'run'.*'draft' of its state"):
         fold(missing)
+
+
+def test_what_one_append_tells_needs_nothing_that_it_lets_go_itself() -> None:
+    # given a run that keeps a value
+    run = after(stored(DRAFT), saved(draft=DRAFT))
+    # when one append tells a state without it, and one with it again
+    states = [{"other": OTHER}, {"draft": DRAFT}, {"more": DRAFT}]
+    told = [NewEvent("checkpoint.saved", {"state": state}) for state in states]
+    events = store_apart(run, told, Settings(inline_state_bytes=1))
+    # then the value is stored again for the second state, and not for the third
+    assert [event.type == STORED for event in events] == [True, False, True, False, False]
+    for event in record("run", events, first_version=3):
+        run.apply(event)
+    assert run.state == {"more": DRAFT}
 
 
 def test_what_looks_like_a_name_in_a_state_is_not_taken_for_one() -> None:

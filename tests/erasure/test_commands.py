@@ -12,6 +12,7 @@ from command_line import CommandLine
 from faults import eventually
 
 from erasure.conftest import MARKER
+from eventstore.events import value_digest
 
 PADDING = "x" * 300
 
@@ -23,7 +24,11 @@ def spoken(run: str, said: str) -> list[dict[str, Any]]:
         ("message.added", {"thread_id": run, "role": "user", "content": f"{said} {PADDING}"}),
         ("log.emitted", {"level": "info", "message": said}),
         ("node.started", {"node_id": said}),
-        ("checkpoint.saved", {"state": {"name": said}, "resume_at": said}),
+        ("state.stored", {"digest": value_digest(said), "value": said}),
+        (
+            "checkpoint.saved",
+            {"state": {"name": said}, "stored": {"large": value_digest(said)}, "resume_at": said},
+        ),
     ]
     return [
         {
@@ -71,17 +76,17 @@ def showing(line: CommandLine, text: str = MARKER) -> list[str]:
 def test_a_deleted_run_leaves_every_place_and_every_file(line: CommandLine) -> None:
     # given a run whose content is in many places
     assert left(line) == {
-        "run stream": 5,
+        "run stream": 6,
         "head": 1,
-        "archive": 5,
+        "archive": 6,
         "projections": left(line)["projections"],
-        "log": 5,
+        "log": 6,
         "unused space": 1,
     }
     # when it is deleted
     line.text("delete", "secret", "--reason", "asked for", "--actor", "bob", "--yes")
     # then each place loses it by what is said to remove it there
-    assert left(line)["archive"] == 5
+    assert left(line)["archive"] == 6
     line.text("archive", "run", "--to-end")
     assert "archive" not in left(line)
     line.text("project", "run", "--to-end")
@@ -129,7 +134,7 @@ def test_what_is_exported_of_an_erased_run_can_be_imported(
         other.text("import", exported)
         # then the run is there with its versions, without content, and deleted
         found = other.lines("export", "--run", "secret")
-        assert [event["version"] for event in found] == [1, 2, 3, 4, 5, 6]
+        assert [event["version"] for event in found] == [1, 2, 3, 4, 5, 6, 7]
         assert {event["type"] for event in found[:-1]} == {"event.erased"}
         assert other.run("delete", "secret", "--status").returncode == 1
         assert other.lines("export", "--run", "run-1") == line.lines("export", "--run", "run-1")
@@ -142,9 +147,9 @@ def test_a_deletion_asks_or_must_be_told_and_can_be_rehearsed(line: CommandLine)
     assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
     rehearsed = line.json("delete", "secret", "--dry-run")
     assert rehearsed["would_record"] == [{"type": "run.deleted", "data": {"reason": None}}]
-    assert left(line)["log"] == 5
-    assert line.json("delete", "secret", "--yes")["version"] == 6
-    assert line.json("delete", "secret", "--yes")["version"] == 6
+    assert left(line)["log"] == 6
+    assert line.json("delete", "secret", "--yes")["version"] == 7
+    assert line.json("delete", "secret", "--yes")["version"] == 7
 
 
 def test_wrong_questions_are_refused(line: CommandLine) -> None:

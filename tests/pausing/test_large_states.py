@@ -17,6 +17,7 @@ from retention.ground import Ground, expired
 from servers import AnyServer
 
 from eventstore import (
+    NO_RUN,
     NewEvent,
     Settings,
     StateTooLarge,
@@ -218,12 +219,15 @@ def test_who_expects_an_exact_version_writes_nothing_at_another(
 ) -> None:
     sync_store.append("run", [NewEvent("run.created"), NewEvent("run.started")])
     steering = SyncRunControl(sync_store)
-    for expected in (1, 0, 3):
+    for expected in (1, 0, 3, NO_RUN):
         with pytest.raises(WrongExpectedVersion):
             steering.checkpoint("run", state=LARGE, expected=expected)
     with pytest.raises(WrongExpectedVersion):
-        steering.checkpoint("nobody", state=LARGE)
+        steering.checkpoint("new", state=LARGE)
     assert sync_store.head("run").version == 2
+    # and a run that is to begin so, does
+    assert steering.checkpoint("new", state=LARGE, expected=NO_RUN) == 2
+    assert SyncTimeTravel(sync_store).state_at("new").state == LARGE
 
 
 def test_an_append_that_is_sent_again_writes_nothing_twice(sync_store: SyncEventStore) -> None:
