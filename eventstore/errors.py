@@ -110,9 +110,15 @@ class WrongExpectedVersion(RunStoreError):
     actual: int
 
     def __init__(self, run_id: str, expected: str | int, actual: int) -> None:
+        told = (
+            f"run {_short(run_id)} is there already, at version {actual}; choose another id, or "
+            "append without expecting no run"
+            if expected == "none"
+            else f"run {_short(run_id)} is at version {actual}, not at the expected {expected}; "
+            "load it and decide again"
+        )
         super().__init__(
-            f"run {_short(run_id)} is at version {actual}, not at the expected {expected}; "
-            "load it and decide again",
+            told,
             run_id=run_id,
             expected=expected,
             actual=actual,
@@ -167,10 +173,12 @@ class PauseNotFound(RunStoreError, LookupError):
     open_pauses: tuple[str, ...]
 
     def __init__(self, run_id: str, pause_id: str | None, open_pauses: Sequence[str] = ()) -> None:
-        named = f"no pause {_short(pause_id)}" if pause_id else "no single open pause"
         listed = ", ".join(map(_short, open_pauses)) or "none"
+        told = f"no pause {_short(pause_id)}; open pauses: {listed}"
+        if not pause_id:
+            told = f"several open pauses: {listed}; say which" if open_pauses else "no open pause"
         super().__init__(
-            f"run {_short(run_id)} has {named}; open pauses: {listed}",
+            f"run {_short(run_id)} has {told}",
             run_id=run_id,
             pause_id=pause_id,
             open_pauses=tuple(open_pauses),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -183,10 +184,10 @@ class Projector:
         )
 
     def wait_for(
-        self, appended: Appended | Iterable[Position], timeout_s: float = DEFAULT_WAIT_S
+        self, appended: Appended | Iterable[Position], timeout: float | timedelta = DEFAULT_WAIT_S
     ) -> None:
         """Wait until this projector's rows show what was appended; see ``wait_for``."""
-        wait_for(self._database, appended, timeout_s, projections=self._names)
+        wait_for(self._database, appended, timeout, projections=self._names)
 
     def status(self) -> list[ProjectionStatus]:
         """Say how far each projection of the database is, and how far behind the log."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from eventstore.clock import monotonic
@@ -30,18 +31,19 @@ class Appended(Protocol):
 def wait_for(
     database: Database,
     appended: Appended | Iterable[Position],
-    timeout_s: float = DEFAULT_WAIT_S,
+    timeout: float | timedelta = DEFAULT_WAIT_S,
     *,
     projections: Iterable[str],
 ) -> None:
     """Wait until ``projections`` show what was appended: read your own writes.
 
     Works from any process that can open the database. It asks the file every few milliseconds,
-    since SQLite cannot wake a reader. Raises ``WaitTimeout`` after ``timeout_s`` seconds, and
-    ``ProjectionFailed`` at once where a projection stands failed before that place.
+    since SQLite cannot wake a reader. Raises ``WaitTimeout`` after ``timeout``, in seconds or a
+    timedelta, and ``ProjectionFailed`` at once where a projection stands failed before that place.
     """
+    timeout_s = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if timeout_s < 0:
-        raise InvalidArgument(f"timeout_s must be 0 or more, not {timeout_s!r}")
+        raise InvalidArgument(f"timeout must be 0 or more, not {timeout!r}")
     positions: Iterable[Position] = getattr(appended, "positions", appended)  # type: ignore[arg-type]
     wanted = _last_of_each(positions)
     names = set(projections)

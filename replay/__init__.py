@@ -97,3 +97,8 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """Tell the names, also those that nobody asked for yet."""
+    return sorted({*globals(), *__all__})

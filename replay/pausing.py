@@ -85,7 +85,7 @@ def window_in_ms(window: Window) -> int | None:
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         raise InvalidArgument(f"window must be seconds, a timedelta or None, not {window!r}")
     if not 0 <= seconds <= MAX_WINDOW_MS / 1000:  # NaN is not either
-        raise InvalidArgument(f"window must be from 0 to a century, not {window!r}")
+        raise InvalidArgument(f"window must be from 0 to a century, not {seconds:,} seconds")
     return round(seconds * 1000)
 
 

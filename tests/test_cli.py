@@ -701,6 +701,17 @@ def test_a_terminal_gets_tables_and_colours_unless_it_wants_none(projected: Comm
     assert not COLOUR.search(table)
 
 
+def test_a_narrow_terminal_gets_columns_with_each_id_in_one_piece(projected: CommandLine) -> None:
+    narrow = _on_a_terminal(projected, "pauses", COLUMNS="60")
+    wide = _on_a_terminal(projected, "pauses", COLUMNS="200")
+
+    assert [line.split()[0] for line in narrow.splitlines()] == ["run", "order-1", "order-3"]
+    assert "\u2500" in wide
+    assert "\u2500" not in narrow
+    assert "waited s" in projected.text("pauses")  # programs get all columns,
+    assert "waited s" not in wide + narrow  # people those that say something
+
+
 def test_a_terminal_sees_progress_and_pipes_do_not(cli: CommandLine) -> None:
     lines = [{"run_id": f"r{n}", "type": "a"} for n in range(3_000)]
     cli.write("in.jsonl", lines)
@@ -709,3 +720,11 @@ def test_a_terminal_sees_progress_and_pipes_do_not(cli: CommandLine) -> None:
     assert "projecting" in _on_a_terminal(cli, "project", "run", "--to-end")
     piped = cli.run("import", "in.jsonl")
     assert "importing" not in piped.stdout + piped.stderr
+
+
+def test_a_package_tells_its_names_before_any_of_them_was_asked_for() -> None:
+    told = "import replay; print(set(replay.__all__) <= set(dir(replay)))"
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", told], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"

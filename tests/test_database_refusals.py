@@ -30,7 +30,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
 ) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
-    with pytest.raises(StoreMismatch, match="no SQLite database"):
+    with pytest.raises(StoreMismatch, match=r"no SQLite database.* rebuild --damaged"):
         open_database(path)
     with pytest.raises(StoreMismatch, match="no SQLite database"):
         open_database(path, read_only=True)

@@ -260,7 +260,7 @@ def test_waiting_ends_when_the_rows_show_what_was_appended(database: Database) -
     with Projector(log, database, batch_events=1) as projector:
         projector.run_once()
         with pytest.raises(WaitTimeout):
-            Runs(database).wait_for([last], timeout_s=0.02)
+            Runs(database).wait_for([last], timeout=0.02)
         waiting = threading.Thread(target=Timeline(database).wait_for, args=([last], 10))
         waiting.start()
         projector.run_to_end()

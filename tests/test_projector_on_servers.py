@@ -104,7 +104,7 @@ def test_it_waits_for_a_server_that_is_away_and_goes_on(
         assert not following.done()
         server.start()
         # then the projector goes on by itself
-        Runs(database).wait_for(store.append("after", one_run(2)), timeout_s=20)
+        Runs(database).wait_for(store.append("after", one_run(2)), timeout=timedelta(seconds=20))
         stop.set()
         assert following.result() == 8
     assert Timeline(database).counts_by_type()["run.created"] == 2

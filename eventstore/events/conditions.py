@@ -61,6 +61,8 @@ class Condition(BaseModel):
             raise ValueError(f"{self.op} compares numbers only; its value must be one")
         if self.op == "exists" and self.value is not None:
             raise ValueError("exists takes no value")
+        if self.op != "exists" and "value" not in self.model_fields_set:
+            raise ValueError(f"{self.op} needs a value to compare with, which may be null")
         return self
 
 

@@ -129,7 +129,9 @@ def _check_header(path: Path, schema: Schema) -> None:
         raise ServerRefused(f"cannot read {path} ({error.strerror})", path=str(path)) from error
     if header and header != _HEADER:
         raise StoreMismatch(
-            f"{path} is no SQLite database, so no {schema.kind}; give another path", path=str(path)
+            f"{path} is no SQLite database, so no {schema.kind}: give another path; should it have "
+            f"been one, it is damaged; {schema.when_damaged}",
+            path=str(path),
         )
 
 

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from eventstore.errors import InvalidArgument
@@ -87,14 +88,14 @@ class Queries:
         self._database = database
 
     def wait_for(
-        self, appended: Appended | Iterable[Position], timeout_s: float = DEFAULT_WAIT_S
+        self, appended: Appended | Iterable[Position], timeout: float | timedelta = DEFAULT_WAIT_S
     ) -> None:
         """Wait until answers include what was appended: read your own writes.
 
         A projector must be running, in this process or another. Raises ``WaitTimeout`` after
-        ``timeout_s`` seconds.
+        ``timeout``, in seconds or a timedelta.
         """
-        wait_for(self._database, appended, timeout_s, projections=[self.projection])
+        wait_for(self._database, appended, timeout, projections=[self.projection])
 
     def _rows(self, sql: str, *parameters: Any) -> list[Any]:
         with self._database.snapshot() as tx:

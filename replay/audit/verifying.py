@@ -138,6 +138,9 @@ class _Audit:
             return checked
         for projection in projections:
             name = projection.name
+            if not _has(database, name):
+                self.unchecked.append(f"projection {name}: the database has no rows of it yet")
+                continue
             if self._is_ahead(database, name):
                 continue
             try:
@@ -179,3 +182,8 @@ class _Audit:
             return True
         self.unchecked.append(f"database {database.path} was made from another store")
         return False
+
+
+def _has(database: Database, name: str) -> bool:
+    with database.snapshot() as tx:
+        return name in load_standings(tx)

@@ -145,7 +145,7 @@ def link(session: Session, /, run: str, pause_id: str | None, valid_for: timedel
         click.echo(token)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, context_settings={"ignore_unknown_options": True})  # such as -5s
 @click.argument("run")
 @click.argument("window", type=Length())
 @PAUSE

@@ -89,7 +89,7 @@ def _print(session: Session, made: Fork, *, dry_run: bool) -> None:
     if session.as_json:
         emit(asdict(made) | {"dry_run": dry_run})
         return
-    there = "is there already" if made.already_there else "would be" if dry_run else "is"
+    there = "is already" if made.already_there else "would be" if dry_run else "is"
     click.echo(
         f"{made.run_id} {there} a fork of {made.parent} at version {made.parent_version}: "
         f"{made.events:,} events copied, now at version {made.version}"

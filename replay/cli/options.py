@@ -121,7 +121,12 @@ class VersionOrMoment(Moment):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read it."""
-        return int(value) if str(value).isdecimal() else super().convert(value, param, ctx)
+        text = str(value)
+        if text.removeprefix("-").isdecimal():
+            if text.startswith("-"):
+                self.fail(f"{text} is no version; versions count from 1", param, ctx)
+            return int(text)
+        return super().convert(value, param, ctx)
 
 
 class JsonObject(_Kind):

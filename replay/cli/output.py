@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 import click
 
 MAX_CELL_CHARACTERS = 200
+MIN_LAST_CHARACTERS = 16
+"""The last column of a drawn table may be cut down to so many."""
+_GAP = 4
 PIPE_CLOSED = 141
 """As a shell shows a program that SIGPIPE ended."""
 
@@ -59,14 +62,19 @@ def printable(text: str) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: str = "") -> None:
-    """Print a table: drawn on a terminal, in plain columns elsewhere. Numbers stand right."""
+    """Print a table: drawn where a terminal has room for it, else in plain columns.
+
+    Numbers stand right. A terminal gets no columns that are empty.
+    """
     listed = [list(row) for row in rows]
     right = [any(isinstance(row[n], (int, float)) for row in listed) for n in range(len(columns))]
     texts = [[shown(cell) for cell in row] for row in listed]
-    if sys.stdout.isatty():
-        _drawn(columns, texts, right, title)
-    else:
+    if not sys.stdout.isatty():
         _plain(columns, texts, right, title)
+        return
+    used = [n for n in range(len(columns)) if not texts or any(line[n] for line in texts)]
+    columns, right = [columns[n] for n in used], [right[n] for n in used]
+    _drawn(columns, [[line[n] for n in used] for line in texts], right, title)
 
 
 def facts(pairs: Iterable[tuple[str, Cell]], title: str = "") -> None:
@@ -76,7 +84,7 @@ def facts(pairs: Iterable[tuple[str, Cell]], title: str = "") -> None:
 
 def _plain(columns: Sequence[str], texts: list[list[str]], right: list[bool], title: str) -> None:
     lines = [list(columns), *texts] if any(columns) else texts
-    widths = [max((len(line[n]) for line in lines), default=0) for n in range(len(columns))]
+    widths = _widths(columns, texts)
     if title:
         click.echo(title)
     for line in lines:
@@ -87,12 +95,21 @@ def _plain(columns: Sequence[str], texts: list[list[str]], right: list[bool], ti
         click.echo(("  " if title else "") + "  ".join(aligned).rstrip())
 
 
+def _widths(columns: Sequence[str], texts: list[list[str]]) -> list[int]:
+    return [max(len(line[n]) for line in [list(columns), *texts]) for n in range(len(columns))]
+
+
 def _drawn(columns: Sequence[str], texts: list[list[str]], right: list[bool], title: str) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    console = Console()
+    room = [*_widths(columns, texts)[:-1], MIN_LAST_CHARACTERS]
+    if sum(room) + _GAP * len(room) > console.width:  # ids cut in pieces could not be copied
+        _plain(columns, texts, right, title)
+        return
     drawn = Table(
         title=Text(title, "bold") if title else None,
         title_justify="left",
@@ -111,7 +128,7 @@ def _drawn(columns: Sequence[str], texts: list[list[str]], right: list[bool], ti
         )
     for line in texts:
         drawn.add_row(*map(Text, line))
-    Console().print(drawn)
+    console.print(drawn)
 
 
 @contextmanager

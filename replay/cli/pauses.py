@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -13,9 +15,26 @@ from replay.cli.output import Cell
 from replay.cli.session import Session
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from projections import Page, Pause, Pauses
+
+
+_OVERDUE, _OTHERS = "overdue", "others"
+_CURSOR = re.compile(rf"({_OVERDUE}|{_OTHERS})\.(\d{{1,14}})\.([\w-]*)", re.ASCII)
+
+
+class _Place(NamedTuple):
+    """Where a page begins in a list of two parts: those overdue at a moment, and the others."""
+
+    part: str
+    now: datetime
+    cursor: str | None
+
+    @property
+    def text(self) -> str:
+        """The cursor that leads here."""
+        from eventstore.clock import to_ms  # noqa: PLC0415
+
+        return f"{self.part}.{to_ms(self.now)}.{self.cursor or ''}"
 
 
 @click.command(cls=Command)
@@ -45,8 +64,8 @@ if TYPE_CHECKING:
 def pauses(session: Session, /, *, status: tuple[str, ...], as_csv: bool, **filters: Any) -> None:
     """List pauses: those that still wait, unless a status, cause or actor is asked for.
 
-    A pause is overdue when its window is over and nothing was done about it: see restore. The
-    first page begins with those, unless an order is asked for.
+    A pause is overdue when its window is over and nothing was done about it: see restore. Those
+    come first, unless an order is asked for.
     """
     from eventstore.clock import system_clock  # noqa: PLC0415
     from projections import Pauses  # noqa: PLC0415
@@ -58,9 +77,12 @@ def pauses(session: Session, /, *, status: tuple[str, ...], as_csv: bool, **filt
     asked = filters | {"status": status or (None if over else WAITING)}
     with session.reading() as database:
         queries = Pauses(database)
-        page: Page[Pause] = queries.list_pauses(**asked, order=order or "-paused")
-        if order is None and filters["cursor"] is None and not over:
-            page = _overdue_first(queries, page, asked, now)
+        place = None if order or over else _place(filters["cursor"], now)
+        page: Page[Pause] = (
+            _overdue_first(queries, asked, place)
+            if place and "open" in asked["status"]
+            else queries.list_pauses(**asked, order=order or "-paused")
+        )
     if session.as_json:
         items: list[Any] = [
             asdict(pause)
@@ -72,19 +94,45 @@ def pauses(session: Session, /, *, status: tuple[str, ...], as_csv: bool, **filt
     print_page(session, page, _COLUMNS, lambda pause: _row(pause, now), as_csv=as_csv)
 
 
-def _overdue_first(
-    queries: Pauses, page: Page[Pause], asked: dict[str, Any], now: datetime
-) -> Page[Pause]:
-    """Put the overdue pauses, the earliest first, before the others of the first page."""
-    if "open" not in asked["status"]:
-        return page
-    until = min(filter(None, (asked["expiring_before"], now)))
-    overdue = queries.list_pauses(
-        **asked | {"status": "open", "expiring_before": until}, order="expires"
-    ).items
-    shown = {(pause.run_id, pause.version) for pause in overdue}
-    others = [pause for pause in page.items if (pause.run_id, pause.version) not in shown]
-    return replace(page, items=[*overdue, *others])
+def _place(cursor: str | None, now: datetime) -> _Place | None:
+    """Tell where a page begins; None for a cursor of a list in one part."""
+    from eventstore.clock import from_ms, to_ms  # noqa: PLC0415
+
+    if cursor is None:
+        return _Place(_OVERDUE, from_ms(to_ms(now)), None)
+    found = _CURSOR.fullmatch(cursor)
+    return found and _Place(found[1], from_ms(int(found[2])), found[3] or None)
+
+
+def _overdue_first(queries: Pauses, asked: dict[str, Any], place: _Place) -> Page[Pause]:
+    """List the pauses that were overdue when the first page was asked for, then the others.
+
+    The overdue ones come the earliest first. What ``list_pauses`` gives of either part goes on
+    by its own cursor, so no pause comes twice.
+    """
+    items: list[Pause] = []
+    part, now, cursor = place
+    if part == _OVERDUE:
+        until = min(filter(None, (asked["expiring_before"], now + timedelta(milliseconds=1))))
+        own = {"status": "open", "expiring_before": until, "cursor": cursor}
+        page = queries.list_pauses(**asked | own, order="expires")
+        items, cursor = list(page.items), page.next_cursor
+        if cursor:
+            return replace(page, next_cursor=_Place(part, now, cursor).text, previous_cursor=None)
+    while (room := asked["limit"] - len(items)) > 0:
+        page = queries.list_pauses(**asked | {"limit": room, "cursor": cursor}, order="-paused")
+        items += [pause for pause in page.items if not _is_overdue(pause, now)]
+        cursor = page.next_cursor
+        if cursor is None:
+            return replace(page, items=items, previous_cursor=None)
+    text = _Place(_OTHERS, now, cursor).text
+    return replace(page, items=items, next_cursor=text, previous_cursor=None)
+
+
+def status_of(pause: Pause, now: datetime) -> str:
+    """Say how a pause stands, and whether its window was over when it was resumed, or is now."""
+    over = ", overdue" if _is_overdue(pause, now) else ", late" if pause.late else ""
+    return pause.status + over
 
 
 def _is_overdue(pause: Pause, now: datetime) -> bool:
@@ -123,12 +171,11 @@ _COLUMNS = (
 
 
 def _row(pause: Pause, now: datetime) -> tuple[Cell, ...]:
-    overdue = _is_overdue(pause, now)
     return (
         pause.run_id,
         pause.pause_id,
         pause.reason,
-        pause.status + (", overdue" if overdue else ", late" if pause.late else ""),
+        status_of(pause, now),
         _countdown(pause, now),
         pause.paused_at,
         pause.expires_at,

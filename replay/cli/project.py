@@ -11,7 +11,7 @@ import click
 from replay.cli.options import Group
 from replay.cli.output import emit, note, progress, table
 from replay.cli.project_rows import rebuild, verify
-from replay.cli.session import Session
+from replay.cli.session import CannotDo, Session
 
 if TYPE_CHECKING:
     from eventstore import Position, SyncEventStore
@@ -142,6 +142,11 @@ def wait(
             with session.store() as store:
                 wanted = [tail for tail in store.tails().values() if tail.n]
         known = [one.name for one in projection_status(database)]
+        for name in names:
+            if name not in known:
+                raise CannotDo(
+                    f"no projection {name!r} in this database (it has: {', '.join(known)})"
+                )
         wait_for(database, wanted, timeout_s, projections=names or known)
     if session.as_json:
         emit({"positions": wanted, "projections": names or known})

@@ -149,16 +149,31 @@ def _print_calls(calls: Sequence[Call]) -> None:
 
 
 def _print_pauses(pauses: Sequence[Pause]) -> None:
+    from eventstore.clock import system_clock  # noqa: PLC0415
+    from replay.cli.pauses import status_of  # noqa: PLC0415
+
+    now = system_clock()
     if pauses:
         click.echo()
         table(
-            ("pause", "reason", "status", "paused", "until", "seconds", "cause", "actor"),
+            (
+                "pause",
+                "reason",
+                "status",
+                "paused",
+                "expires",
+                "until",
+                "seconds",
+                "cause",
+                "actor",
+            ),
             [
                 (
                     pause.pause_id,
                     pause.reason,
-                    pause.status + (", late" if pause.late else ""),
+                    status_of(pause, now),
                     pause.paused_at,
+                    pause.expires_at,
                     pause.resumed_at or pause.ended_at,
                     pause.waited_seconds,
                     pause.cause,

@@ -125,6 +125,8 @@ def _rehearse(
             tell_append(session, result)
         elif isinstance(result, Handover):
             note(f"would hand on {result.context.run_id}")
+    if not due:
+        note("nothing is due")
     if len(due) == MAX_REHEARSED:
         note(f"there may be more: {MAX_REHEARSED:,} deadlines were looked at")
 

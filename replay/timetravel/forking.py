@@ -18,6 +18,7 @@ from eventstore import (
     InvalidArgument,
     NewEvent,
     RecordedEvent,
+    RunClosed,
     RunNotFound,
     WrongExpectedVersion,
 )
@@ -112,7 +113,10 @@ def copy(
         prepare(asked, operations.settings)
         yield from _check_free(operations, order.run_id)
         return made
-    result: AppendResult = yield asked
+    try:
+        result: AppendResult = yield asked
+    except RunClosed as closed:  # it is the new run's id that is taken
+        raise WrongExpectedVersion(order.run_id, NO_RUN.value, closed.version) from closed
     return replace(made, already_there=result.deduplicated)
 
 

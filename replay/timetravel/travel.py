@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from eventstore import EventStore, SyncEventStore
+from eventstore.events import new_id
 from projections.state import RunState
 from replay.timetravel.differing import Change, differences
 from replay.timetravel.folding import Folding
@@ -78,7 +79,7 @@ class TimeTravel:
         self,
         run_id: str,
         node_id: str,
-        new_run_id: str,
+        new_run_id: str | None = None,
         *,
         keep: Collection[str] = (),
         patch: dict[str, Any] | None = None,
@@ -89,11 +90,12 @@ class TimeTravel:
 
         Later events of other nodes come along where they do not come of it: those in ``keep``,
         those that had begun before, and those whose ``causation_id`` or ``inputs`` lead to what
-        stays. Nodes that say neither are cleared, as is what belongs to no node.
+        stays. Nodes that say neither are cleared, as is what belongs to no node. Without
+        ``new_run_id`` the fork gets an id of its own, and the same call again makes another one.
 
         Raises as ``fork`` does, and ``InvalidArgument`` for nodes that the run does not have.
         """
-        order = Order(new_run_id, patch, actor, dry_run)
+        order = Order(new_id() if new_run_id is None else new_run_id, patch, actor, dry_run)
         plan = rerun(self._store.operations, run_id, node_id, keep, order)
         return await self._store.perform(plan)
 
@@ -135,7 +137,7 @@ class SyncTimeTravel:
         self,
         run_id: str,
         node_id: str,
-        new_run_id: str,
+        new_run_id: str | None = None,
         *,
         keep: Collection[str] = (),
         patch: dict[str, Any] | None = None,
@@ -143,7 +145,7 @@ class SyncTimeTravel:
         dry_run: bool = False,
     ) -> Fork:
         """Fork a run to run a node again; see ``TimeTravel.rerun_from``."""
-        order = Order(new_run_id, patch, actor, dry_run)
+        order = Order(new_id() if new_run_id is None else new_run_id, patch, actor, dry_run)
         plan = rerun(self._store.operations, run_id, node_id, keep, order)
         return self._store.perform(plan)
 

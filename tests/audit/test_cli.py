@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,21 @@ def followed(cli: CommandLine) -> CommandLine:
     cli.text("archive", "run", "--to-end", **KEY)
     cli.text("project", "run", "--to-end")
     return cli
+
+
+def test_a_projection_that_has_no_rows_yet_is_told_and_the_others_are_checked(
+    followed: CommandLine,
+) -> None:
+    # given a database from before a package with a projection was installed
+    with closing(sqlite3.connect(followed.database)) as database, database:
+        database.execute("DELETE FROM projections WHERE name = 'agents'")
+    # when all is verified
+    done = followed.run("audit", "verify", "--json", **KEY)
+    found = json.loads(done.stdout)
+    # then the others are, and it is said which one was not
+    assert (found["projections"], found["findings"]) == (["runs", "timeline"], [])
+    assert done.returncode == 2
+    assert found["unchecked"] == ["projection agents: the database has no rows of it yet"]
 
 
 def test_a_clean_store_is_proved_and_exits_with_0(followed: CommandLine) -> None:

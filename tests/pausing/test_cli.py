@@ -84,6 +84,21 @@ def test_overdue_pauses_come_first_with_countdowns(bench: Bench) -> None:
     assert [item["run_id"] for item in asked] == ["late", "soon", "later"]
 
 
+def test_overdue_pauses_come_first_on_all_pages_and_each_pause_once(bench: Bench) -> None:
+    # given overdue pauses between others, more than a page has
+    for number, window in enumerate((0, 3600, 0, None, 0, 7200, 0)):
+        bench.pause(f"run-{number}", window=window)
+    bench.project()
+    # when they are listed two a page
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = bench.json("pauses", "--limit", "2", *(["--cursor", cursor] if cursor else []))
+        pages.append([item["run_id"] for item in page["items"]])
+        cursor = page["next_cursor"]
+    # then the overdue ones come first, and then the others, the latest first
+    assert pages == [["run-0", "run-2"], ["run-4", "run-6"], ["run-5", "run-3"], ["run-1"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -121,14 +136,14 @@ def test_what_would_be_done_is_done_without_the_option(
         (["decide", "{}"], 2, "run_id, or a token"),
         (["decide", "{", "--run", "run"], 2, "JSON"),
         (["extend", "run", "soon"], 2, "no length of time"),
-        (["extend", "run", "-5s"], 2, "No such option"),
+        (["extend", "run", "-5s"], 2, "is no length of time"),
         (["extend", "run", "40000d"], 2, "century"),
         (["expire", "run", "--pause", "q"], 1, "no pause 'q'"),
         (["cancel", "nobody"], 1, "no run 'nobody'"),
         (["abort", "nobody"], 1, "no run 'nobody'"),
         (["delete", "nobody", "--yes"], 1, "no run 'nobody'"),
         (["fork", "nobody", "new"], 1, "no run 'nobody'"),
-        (["fork", "run", "done"], 1, "'done'"),
+        (["fork", "run", "done"], 1, "'done' is there already"),
         (["rerun", "nobody", "node", "new"], 1, "no run 'nobody'"),
         (["signal", "paid", "{}", "--run", "nobody"], 1, "no run 'nobody'"),
         (["watch", "add", "nobody", "paid"], 1, "no run 'nobody'"),

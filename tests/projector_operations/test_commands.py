@@ -111,6 +111,8 @@ def test_waiting_ends_when_the_database_shows_what_was_appended(cli: CommandLine
             assert waiting.wait(60) == 0
             waiting.communicate()
     assert cli.run("project", "wait", "x").returncode == 2
+    unknown = cli.run("project", "wait", "--projection", "nobody")
+    assert (unknown.returncode, "no projection 'nobody'" in unknown.stderr) == (2, True)
 
 
 def test_nothing_is_made_where_nothing_was_projected(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_waiting_for_a_failed_projection_ends_at_once_and_says_why(
         with pytest.raises(ProjectionFailed):
             projector.run_to_end()
         with pytest.raises(ProjectionFailed, match="version 4 of run 'run-3'"):
-            projector.wait_for([log.events[-1].position], timeout_s=60)
+            projector.wait_for([log.events[-1].position], timeout=60)
 
 
 def test_waiting_for_a_paused_projection_says_that_it_is_paused(

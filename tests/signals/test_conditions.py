@@ -160,6 +160,8 @@ BAD = [
     (condition("a", "<=", True), "numbers"),
     (condition("a", "<"), "numbers"),
     (condition("a", "exists", True), "exists takes no value"),
+    ({"field": "a", "op": "=="}, "needs a value"),
+    ({"field": "a", "op": "!=", "valeu": 1}, "needs a value"),
     ({"op": "==", "value": 1}, "field"),
     ({"field": "a", "value": 1}, "op"),
     ({"field": 7, "op": "==", "value": 1}, "field"),

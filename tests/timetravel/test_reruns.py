@@ -49,6 +49,14 @@ async def test_what_came_before_stays_and_what_says_nothing_goes(any_store: Any)
     assert (await any_store.load("again"))[0].data["parent_version"] == 3
 
 
+async def test_a_rerun_that_names_no_run_makes_one(any_store: Any) -> None:
+    await any_store.append("run", [NewEvent("run.created"), *ran("b")])
+    made = [await travel(any_store).rerun_from("run", "b") for _ in range(2)]
+    assert [fork.parent for fork in made] == ["run", "run"]
+    assert len({"run", *(fork.run_id for fork in made)}) == 3
+    assert (await any_store.head(made[0].run_id)).version == 1
+
+
 @ONE_SERVER
 @pytest.mark.parametrize(
     ("inputs", "cause", "stays"),
