@@ -724,7 +724,7 @@ def test_a_terminal_sees_progress_and_pipes_do_not(cli: CommandLine) -> None:
 
 def test_a_package_tells_its_names_before_any_of_them_was_asked_for() -> None:
     told = "import replay; print(set(replay.__all__) <= set(dir(replay)))"
-    done = subprocess.run(  # noqa: S603 - our own code
+    done = subprocess.run(
         [sys.executable, "-c", told], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "True\n"
