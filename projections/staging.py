@@ -24,6 +24,8 @@ from projections.objects import quoted
 
 PREFIX = "rebuilt: "
 """What the names of staged tables and indexes begin with."""
+STEP_ROWS = 10_000
+"""How many rows are copied in one transaction; of a table without rowids, all."""
 BUSY_MS = 5_000
 WRITER_PATIENCE_MS = 120_000
 
@@ -40,6 +42,13 @@ SELECT type, name, sql FROM {schema}.sqlite_master
 WHERE tbl_name = ? AND type IN ('table', 'index') AND sql NOT NULL ORDER BY type DESC, rowid
 """
 _PLAIN = "SELECT 1 FROM pragma_table_list WHERE schema = 'aside' AND name = ? AND type = 'table'"
+_HAS_ROWIDS = """
+SELECT 1 FROM pragma_table_list l WHERE schema = 'aside' AND name = ? AND NOT wr
+    AND NOT EXISTS (SELECT 1 FROM pragma_table_info(l.name, 'aside') WHERE name = 'rowid')
+"""
+_NEXT = """
+SELECT max(rowid) FROM (SELECT rowid FROM aside.{table} WHERE rowid >= ? ORDER BY rowid LIMIT ?)
+"""
 _COMPUTED = "SELECT 1 FROM pragma_table_xinfo(?, 'aside') WHERE hidden"
 _ROOTS = "SELECT name, rootpage FROM main.sqlite_master WHERE tbl_name = ? AND rootpage"
 
@@ -48,8 +57,8 @@ _ROOTS = "SELECT name, rootpage FROM main.sqlite_master WHERE tbl_name = ? AND r
 def staged(path: Path, aside: Path, tables: Iterable[str]) -> Iterator[set[str]]:
     """Copy tables of the file ``aside`` into the live one, and say which; drop them at the end.
 
-    Each table and each index is a transaction of its own, so that other writers get their turns.
-    What an earlier one left, that was killed, is dropped first.
+    So many rows are one transaction, so that other writers get their turns. What an earlier one
+    left, that was killed, is dropped first.
     """
     unstage(path)
     try:
@@ -103,13 +112,26 @@ def _stage(path: Path, aside: Path, tables: Iterable[str]) -> Iterator[str]:
         tx = Transaction(connection, path, SCHEMA)
         for table in tables:
             statements = _renamed(tx, table)
-            if not statements:
-                continue
-            copy = f"INSERT INTO main.{quoted(PREFIX + table)} SELECT * FROM aside.{quoted(table)}"
-            _in_turn(connection, path, statements[0], copy)
-            for statement in statements[1:]:
-                _in_turn(connection, path, statement)
-            yield table
+            if statements:
+                _in_turn(connection, path, *statements)
+                copy = (
+                    f"INSERT INTO main.{quoted(PREFIX + table)} SELECT * FROM aside.{quoted(table)}"
+                )
+                for part in _parts(tx, table):
+                    _in_turn(connection, path, f"{copy} {part}")
+                yield table
+
+
+def _parts(tx: Transaction, table: str) -> Iterator[str]:
+    """Part a table's rows into so many as one step takes; not those of tables without rowids."""
+    if not tx.execute(_HAS_ROWIDS, (table,)):
+        yield ""
+        return
+    ((low, high),) = tx.execute(f"SELECT min(rowid), max(rowid) FROM aside.{quoted(table)}")
+    while low is not None:
+        ((last,),) = tx.execute(_NEXT.format(table=quoted(table)), (low, STEP_ROWS))
+        yield f"WHERE rowid BETWEEN {low} AND {last} ORDER BY rowid"
+        low = None if last == high else last + 1
 
 
 def _renamed(tx: Transaction, table: str) -> list[str]:

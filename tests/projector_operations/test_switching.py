@@ -86,6 +86,7 @@ def exchanged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Say which tables were exchanged; none, where SQLite does not let its own be written."""
     if request.param == "copied":
         monkeypatch.setattr(staging, "_may_exchange", lambda *_: False)
+    monkeypatch.setattr(staging, "STEP_ROWS", 7)
     names: list[str] = []
 
     def exchange(tx: Transaction, table: str) -> None:
