@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from consistency import assert_consistent
 from samples import noted
-from servers import AnyServer
+from servers import AnyServer, Server
 
 from eventstore import Append, AppendResult, EventStore, Settings
 from eventstore.commands import script_text
@@ -110,3 +110,30 @@ async def test_one_doubtful_append_that_is_asked_for_twice_at_once_is_written_on
     assert isinstance(second, AppendResult)
     assert second == replace(first, deduplicated=True)
     assert (await store.head("run")).version == 3
+
+
+@pytest.mark.parametrize("own_server", ["valkey"], indirect=True)
+async def test_what_was_cancelled_before_it_was_sent_takes_no_room_and_is_not_written(
+    own_server: Server, namespace: str
+) -> None:
+    # given a server that sleeps while it has one append, and little room
+    settings = Settings(max_waiting_appends=2, reply_timeout_ms=30_000, append_timeout_ms=30_000)
+    async with EventStore.open(own_server.url, namespace=namespace, settings=settings) as store:
+        await store.append("run", noted("created"))
+        own_server.pause()
+        first = asyncio.create_task(store.append("run", noted("first")))
+        await asyncio.sleep(0)
+        # when others behind it are cancelled, one after another
+        for _ in range(20):
+            task = asyncio.create_task(store.append("run", noted("cancelled")))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        last = asyncio.create_task(store.append("run", noted("last")))
+        own_server.resume()
+        await asyncio.wait_for(asyncio.gather(first, last), timeout=30)
+        # then there is room at once for what comes, and nothing of them is there
+        texts = [event.data["text"] for event in await store.load("run")]
+    assert texts == ["created", "first", "last"]

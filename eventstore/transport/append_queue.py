@@ -112,6 +112,12 @@ class AppendQueue:
         self._waiting[partition].append(ticket)
         return partition
 
+    def withdraw(self, append: PreparedAppend) -> None:
+        """Forget an append for which nobody waits any more, unless it is under way."""
+        waiting = self._waiting[self._keys.partition_of(append.run_id)]
+        for ticket in [ticket for ticket in waiting if ticket.append is append]:
+            waiting.remove(ticket)
+
     def take(self, partitions: Iterable[int]) -> list[Call]:
         """Take the next call of each partition; each must come back, by a method below."""
         taken = ((partition, self._taken(partition)) for partition in partitions)
@@ -205,10 +211,11 @@ class AppendQueue:
         return tickets
 
     def _put_back(self, tickets: Sequence[Ticket]) -> bool:
-        """Let appends wait again, before all others of their partition."""
-        for ticket in reversed(tickets):
+        """Let appends that somebody waits for wait again, before all others of their partition."""
+        wanted = [ticket for ticket in tickets if not ticket.waiter.done()]
+        for ticket in reversed(wanted):
             self._waiting[ticket.partition].appendleft(ticket)
-        return bool(tickets)
+        return bool(wanted)
 
     def _expire(self, tickets: Iterable[Ticket], cause: Exception) -> list[Ticket]:
         """Settle the tickets whose time is over; give back the others."""

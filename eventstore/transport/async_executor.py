@@ -104,6 +104,10 @@ class AsyncExecutor:
                 return InvalidArgument(NOT_OPEN)
             outcome = await self._sender.send(prepared)
             return await self._recalled(prepared, outcome) if is_archived(outcome) else outcome
+        except asyncio.CancelledError:
+            if self._sender is not None:  # what gives its room back must not go on waiting
+                self._sender.withdraw(prepared)
+            raise
         finally:
             self._room.release()
 

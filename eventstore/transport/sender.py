@@ -72,6 +72,11 @@ class Sender:
             self._send_soon()
         return outcome
 
+    def withdraw(self, prepared: PreparedAppend) -> None:
+        """Do not send an append for which nobody waits any more, if that is not too late."""
+        self._queue.withdraw(prepared)
+        self._came_back.set()
+
     def _send_soon(self) -> None:
         """Send when the tasks that are ready now have run: their appends travel along."""
         if not self._sends_soon:
