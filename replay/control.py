@@ -237,14 +237,20 @@ class RunControl(SignalControl):
         operations = self._store.operations
         return await self._store.perform(deleting.delete(operations, run_id, reason, actor))
 
-    async def heartbeat(self, run_id: str) -> datetime | None:
+    async def heartbeat(self, run_id: str, *, expected: int | None = None) -> datetime | None:
         """Say that a run's worker is alive; gives its new deadline, by the server's clock.
 
         No event is written. None where the run has no deadline now: it is paused, waits for a
-        worker, or was created without ``options.stall_after_ms``. Raises ``RunClosed`` and
-        ``RunNotFound``.
+        worker, or was created without ``options.stall_after_ms``.
+
+        - ``expected``: the version of the worker's context, or of its latest append. A worker
+          that was silent so long that the run was taken from it since gets
+          ``WrongExpectedVersion``, and keeps no deadline from the worker that has it now. What
+          else reaches the run meanwhile, such as signals, does not matter.
+
+        Raises ``RunClosed`` and ``RunNotFound``.
         """
-        return await self._store.perform(heartbeats.beat(self._store.operations, run_id))
+        return await self._store.perform(heartbeats.beat(self._store.operations, run_id, expected))
 
     @property
     def _tokens(self) -> Tokens:

@@ -162,9 +162,9 @@ class SyncRunControl(SyncSignalControl):
         operations = self._store.operations
         return self._store.perform(deleting.delete(operations, run_id, reason, actor))
 
-    def heartbeat(self, run_id: str) -> datetime | None:
+    def heartbeat(self, run_id: str, *, expected: int | None = None) -> datetime | None:
         """Say that a run's worker is alive; see ``RunControl.heartbeat``."""
-        return self._store.perform(heartbeats.beat(self._store.operations, run_id))
+        return self._store.perform(heartbeats.beat(self._store.operations, run_id, expected))
 
     @property
     def _tokens(self) -> Tokens:

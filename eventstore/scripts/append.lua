@@ -34,7 +34,8 @@
 -- Head:    v version, s 'open' | 'closed' | 'deleted', w workflow id,
 --          i:<idempotency key> '<first> <last> <ms>-<n> <digest>', t:<timer> due ms,
 --          w:<holder> its members of watch,
---          x '<ms> <member>' for a run whose every event moves its stall deadline
+--          x '<ms> <member>' for a run whose every event moves its stall deadline,
+--          r the version at which it was last taken from a silent worker
 --
 -- ms is server time, never going back; n counts the log's entries without a gap.
 -- Versions and n stay below 10^14, which `..` writes exactly; larger sums are written with %.0f.
@@ -233,6 +234,10 @@ local function change_index(append, fields, silent)
     elseif operation ~= 'held' and not append.ends then
       if operation == 'after' then at = at + ms_number end
       set_timer(member, at, fields)
+      if string.find(member, '^recovery|') then
+        fields[#fields + 1] = 'r'
+        fields[#fields + 1] = fields[2]  -- the version
+      end
     end
   end
   if stall and stall_ms ~= '0' and not append.ends then

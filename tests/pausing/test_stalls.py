@@ -9,7 +9,14 @@ import pytest
 from consistency import assert_consistent
 from replaying import HOUR, MS, NUDGE, Workers, control, pause, restorer, server_now, types
 
-from eventstore import InvalidEvent, NewEvent, RunClosed, RunNotFound, WrongExpectedVersion
+from eventstore import (
+    InvalidArgument,
+    InvalidEvent,
+    NewEvent,
+    RunClosed,
+    RunNotFound,
+    WrongExpectedVersion,
+)
 from eventstore.clock import from_ms
 from pausing.ground import STALL_MS, begin_watched, deadlines, reconciler
 
@@ -131,6 +138,48 @@ async def test_a_silent_run_is_taken_and_handed_on_once(
     await asyncio.to_thread(assert_consistent, server, namespace)
     again = await service.run_once(now=await server_now(any_store) + HOUR)
     assert again.numbers == {"scanned": 1, "stalled": 1, "recovered": 1, "failed": 0}
+
+
+async def test_a_worker_that_lost_its_run_keeps_no_deadline_from_the_new_one(
+    any_store: Any, server: Any, namespace: str
+) -> None:
+    # given a worker that beats, also after a signal came
+    await begin_watched(any_store, "run")
+    beat = control(any_store).heartbeat
+    await any_store.append("run", NUDGE)
+    assert await beat("run", expected=2) is not None
+    # when the run is taken from it, and before that reaches the new worker
+    workers = Workers(raising=1)
+    service = reconciler(any_store, workers)
+    now = await server_now(any_store) + HOUR
+    await service.run_once(now=now)
+    (context,) = workers.contexts
+    # then its sign of life is refused as its append would be
+    with pytest.raises(WrongExpectedVersion) as refused:
+        await beat("run", expected=3)
+    assert (refused.value.expected, refused.value.actual) == (3, context.version)
+    # and so it is while the new worker has the run, and the new one's counts
+    await service.run_once(now=now + HOUR)
+    await any_store.append("run", STARTED, expected=context.version)
+    before = deadlines(server, namespace)
+    with pytest.raises(WrongExpectedVersion):
+        await beat("run", expected=3)
+    assert deadlines(server, namespace) == before
+    assert await beat("run", expected=context.version) is not None
+    # and the same goes for the new worker, once the run is taken from it in turn
+    await service.run_once(now=now + 2 * HOUR)
+    with pytest.raises(WrongExpectedVersion):
+        await beat("run", expected=context.version + 1)
+    await asyncio.to_thread(assert_consistent, server, namespace)
+
+
+@pytest.mark.parametrize("bad", [0, -1, "2", True, 1.5])
+async def test_a_version_that_cannot_be_is_no_sign_of_life(any_store: Any, bad: Any) -> None:
+    await begin_watched(any_store, "run")
+    with pytest.raises(InvalidArgument):
+        await control(any_store).heartbeat("run", expected=bad)
+    with pytest.raises(WrongExpectedVersion):
+        await control(any_store).heartbeat("run", expected=3)  # the run is at 2
 
 
 async def test_a_sign_of_life_at_the_last_moment_counts(any_store: Any) -> None:
