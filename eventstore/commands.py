@@ -6,7 +6,7 @@ Nothing here does I/O. The asyncio and the blocking store execute the same descr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -24,7 +24,6 @@ from eventstore.errors import (
 )
 from eventstore.events import Position, RecordedEvent
 from eventstore.keys import LAYOUT_VERSION, Keys
-from eventstore.timers import WATCHED, DueTimer, Timer
 
 _log = logging.getLogger("runstore.store")
 T = TypeVar("T")
@@ -234,52 +233,6 @@ def _last_entry(keys: Keys, partition: int, up_to: str) -> Command[Position | No
     return Command(
         words, lambda reply: Position.at_entry(partition, reply[0][0]) if reply else None
     )
-
-
-def due_times(index: str, now_ms: int, limit: int) -> Command[list[int]]:
-    """Read when the first timers of an index that are due were due, in ms since 1970."""
-    words = ("ZRANGEBYSCORE", index, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, limit)
-    return Command(words, lambda reply: [int(float(score)) for score in reply[1::2]])
-
-
-def due_timers(index: str, now_ms: int, limit: int) -> Command[list[DueTimer]]:
-    """Read the first timers of an index that are due, and take none of them."""
-    words = ("ZRANGEBYSCORE", index, "-inf", now_ms, "WITHSCORES", "LIMIT", 0, limit)
-    return Command(
-        words,
-        lambda reply: _timers(
-            (*pair, pair[1]) for pair in zip(reply[::2], reply[1::2], strict=True)
-        ),
-    )
-
-
-def lease_due(index: str, now_ms: int | None, limit: int, lease_ms: int) -> Command[list[DueTimer]]:
-    """Take due timers of an index under a lease."""
-    arguments = ["" if now_ms is None else now_ms, limit, lease_ms]
-    return _scripted("due", [index], arguments, _timers)
-
-
-def _timers(found: Iterable[Sequence[bytes]]) -> list[DueTimer]:
-    timers = []
-    for member, due, leased in found:
-        try:
-            timers.append(DueTimer(Timer.parse(member), int(float(due)), int(float(leased))))
-        except ValueError:
-            _log.warning("the due index holds %r, which is no timer; it is passed over", member)
-    return timers
-
-
-def settle_timer(keys: Keys, due: DueTimer, *, is_taken: bool = False) -> Command[bool]:
-    """Take a leased timer off its index, if the lease still holds.
-
-    ``is_taken`` says that a worker took the run: a run that may stall is watched from now on.
-    """
-    run_id = due.timer.run_id
-    partition = keys.partition_of(run_id)
-    index = keys.stalls(partition) if due.timer.kind in WATCHED else keys.due(partition)
-    names = [index, keys.head(run_id), keys.stalls(partition)]
-    arguments = [due.timer.member, due.lease_until_ms, "1" if is_taken else "0"]
-    return _scripted("settle", names, arguments, bool)
 
 
 def server_time() -> Command[int]:

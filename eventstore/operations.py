@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eventstore import commands
 from eventstore.checks import check_count
 from eventstore.commands import Command, Head
 from eventstore.decoding import Decoder
+from eventstore.due_index import due_times, lease_due, settle_timers
 from eventstore.errors import LogRegressed, RunNotFound
 from eventstore.events import Position, RecordedEvent, check_run_id
 from eventstore.events.identifiers import check_name
@@ -161,27 +162,45 @@ class Operations:
         """
         check_count("limit", limit)
         check_count("lease_ms", lease_ms)
-        partitions = range(self.keys.partitions)
         as_of = now_ms
         if as_of is None:
             (as_of,) = yield [commands.server_time()]
         index = self.keys.stalls if stalls else self.keys.due
-        pages = yield [commands.due_times(index(p), as_of, limit) for p in partitions]
-        first = sorted((ms, p) for p, page in zip(partitions, pages, strict=True) for ms in page)
-        shares = Counter(partition for _, partition in first[:limit])
+        first = yield from self._due_first(index, as_of, limit)
+        shares = Counter(partition for _, partition in first)
         leases = [
-            commands.lease_due(index(partition), now_ms, share, lease_ms)
+            lease_due(index(partition), now_ms, share, lease_ms)
             for partition, share in shares.items()
         ]
         taken = (yield leases) if leases else []
         return sorted((timer for page in taken for timer in page), key=lambda due: due.due_ms)
+
+    def _due_first(
+        self, index: Callable[[int], str], as_of_ms: int, limit: int
+    ) -> Plan[list[tuple[int, int]]]:
+        """Find up to ``limit`` timers that were due first: when each was, and its partition.
+
+        Each partition is asked for twice its share; one that has more of the first, once more.
+        """
+        asked = list(range(self.keys.partitions))
+        share = min(limit, 2 * -(-limit // len(asked)))
+        pages: dict[int, list[int]] = {}
+        while True:
+            found = yield [due_times(index(p), as_of_ms, share) for p in asked]
+            pages |= zip(asked, found, strict=True)
+            first = sorted((ms, p) for p, page in pages.items() for ms in page)[:limit]
+            full = [p for p in asked if len(pages[p]) == share < limit]
+            asked = [p for p in full if pages[p][-1] <= first[-1][0]]
+            if not asked:
+                return first
+            share = limit
 
     def settle(self, due: DueTimer, *, is_taken: bool = False) -> Plan[bool]:
         """Take a leased timer off its index; False if somebody else holds it by now.
 
         ``is_taken`` says that a worker took the run: one that may stall is watched from now on.
         """
-        (settled,) = yield [commands.settle_timer(self.keys, due, is_taken=is_taken)]
+        (settled,) = yield settle_timers(self.keys, [due], is_taken=is_taken)
         return bool(settled)
 
     def run_after(self, run_id: str, version: int) -> Plan[list[RecordedEvent]]:

@@ -73,7 +73,7 @@ class SyncReconciler(SyncSweeper[RecoveryCounts]):
         super().__init__(store, on_recovered, job)
 
 
-def _job(lease_ms: int, handover_ms: int, idle_ms: int, together: int) -> Job[RecoveryCounts]:
+def _job(lease_ms: int, handover_ms: int, idle_ms: int, concurrency: int) -> Job[RecoveryCounts]:
     return Job(
         partial(_effect, handover_ms),
         RecoveryCounts,
@@ -82,7 +82,7 @@ def _job(lease_ms: int, handover_ms: int, idle_ms: int, together: int) -> Job[Re
         lease_ms=lease_ms,
         handover_ms=handover_ms,
         idle_ms=idle_ms,
-        together=together,
+        concurrency=concurrency,
     )
 
 

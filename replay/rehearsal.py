@@ -14,7 +14,8 @@ from eventstore import (
     WrongExpectedVersion,
 )
 from eventstore.appends import Append, prepare
-from eventstore.commands import due_timers, head, server_time
+from eventstore.commands import head, server_time
+from eventstore.due_index import due_timers
 from eventstore.events import DELETED
 from eventstore.operations import Operations
 from eventstore.plan import Appends, Plan

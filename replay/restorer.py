@@ -33,14 +33,15 @@ class Restorer(Sweeper[RestoreCounts]):
 
     However many restorers run, each window takes its effect once, and each restored run is
     handed over once. Only when a restorer dies between recording the restore and noting the
-    callback's return (with the next runs, a second later at most), or the callback raises or
+    callback's return (after 32 of them, or a twentieth of a second), or the callback raises or
     takes longer than ``handover_ms``, is the run handed over again, ``handover_ms`` later and
     then every ``lease_ms``, unless a worker has appended to it since. So let the callback pass
     the run on and return; a worker that appends with ``expected=context.version`` is alone even
     then.
 
-    ``concurrency`` runs are read and recorded together, and handed over at the same time. What
-    goes wrong with one run is logged and counted, and keeps no other run waiting: so does a
+    ``concurrency`` runs are handed over at the same time, and as many are read and recorded
+    together: more of them, up to 128, while that and handing them over takes no second. What goes
+    wrong with one run is logged and counted, and keeps no other run waiting: so does a
     workflow that changed, where ``definitions`` know no way from the one to the other.
     """
 
@@ -79,7 +80,7 @@ class SyncRestorer(SyncSweeper[RestoreCounts]):
 
 
 def _job(
-    definitions: Definitions | None, lease_ms: int, handover_ms: int, idle_ms: int, together: int
+    definitions: Definitions | None, lease_ms: int, handover_ms: int, idle_ms: int, concurrency: int
 ) -> Job[RestoreCounts]:
     return Job(
         partial(_effect, handover_ms, definitions),
@@ -89,7 +90,7 @@ def _job(
         lease_ms=lease_ms,
         handover_ms=handover_ms,
         idle_ms=idle_ms,
-        together=together,
+        concurrency=concurrency,
     )
 
 

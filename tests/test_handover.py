@@ -129,7 +129,9 @@ async def test_what_waited_for_its_turn_too_long_is_left_to_others(
     await restorer(any_store, Workers(raising=2)).run_once()
     # when a restorer takes both, and the first handover outlasts the lease
     slow, passed_s = Workers(), 0.0
-    monkeypatch.setattr("replay.sweeping.monotonic", lambda: monotonic() + passed_s)
+    for form in ("sweeper", "sync_sweeper"):
+        clock = f"replay.sweeping.{form}.monotonic"
+        monkeypatch.setattr(clock, lambda: monotonic() + passed_s)
 
     def dawdle(context: RunContext) -> None:
         nonlocal passed_s

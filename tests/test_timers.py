@@ -11,8 +11,11 @@ from samples import ended, noted, paused, resumed
 from servers import AnyServer
 
 from eventstore import EventStore, InvalidArgument, NewEvent, WrongExpectedVersion
+from eventstore.due_index import settle_timers
+from eventstore.plan import together
 
 MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 LONG_AGO = datetime(2012, 6, 1, tzinfo=UTC)
 
 
@@ -148,6 +151,43 @@ async def test_due_timers_come_earliest_first_and_no_more_than_asked(
     assert [len(page) for page in pages] == [4, 4, 2, 0]
     for page in pages:
         assert [due.due_ms for due in page] == sorted(due.due_ms for due in page)
+
+
+async def test_those_due_first_are_found_wherever_they_are(any_store: EventStore) -> None:
+    # given windows of which nearly all the earlier ones ended in one partition
+    keys = any_store.operations.keys
+    names = [f"run-{number}" for number in range(400)]
+    crowded = [name for name in names if keys.partition_of(name) == 3]
+    others = [name for name in names if keys.partition_of(name) != 3][: len(crowded)]
+    when = {name: LONG_AGO + timedelta(minutes=n) for n, name in enumerate(crowded)}
+    when |= {name: LONG_AGO + timedelta(minutes=n, days=1) for n, name in enumerate(others)}
+    when[others[-1]] = LONG_AGO
+    for name, at in when.items():
+        await any_store.append(name, paused("p1", 0, occurred_at=at))
+    # when some of them are taken at a time / then they come in their order
+    expected = sorted(int(at.timestamp() * 1000) for at in when.values())
+    assert len(crowded) > 15
+    for limit in (1, len(crowded) - 3, len(expected)):
+        taken = await any_store.due(limit=limit)
+        assert [due.due_ms for due in taken] == expected[:limit]
+        del expected[:limit]
+    assert expected == []
+
+
+async def test_settling_many_takes_off_those_whose_lease_holds(
+    any_store: EventStore, server: AnyServer, namespace: str
+) -> None:
+    # given leased timers of many partitions, some of which somebody else leased later
+    for number in range(20):
+        await any_store.append(f"run-{number}", paused("p1", 0))
+    before = await any_store.due(lease_ms=1000)
+    after = await any_store.due(now_of(server, 5000), limit=8, lease_ms=HOUR_MS)
+    # when the first one settles all of his / then the other keeps his
+    settled = await any_store.perform(together(settle_timers(any_store.operations.keys, before)))
+    assert sum(settled) == 12
+    left = await any_store.due(now_of(server, 2 * HOUR_MS))
+    assert {due.timer for due in left} == {due.timer for due in after}
+    assert_consistent(server, namespace)
 
 
 async def test_settling_takes_a_timer_off_only_while_the_lease_holds(
