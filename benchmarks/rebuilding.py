@@ -60,7 +60,8 @@ def _many(path: Path, runs: int) -> dict[str, Any]:
         done = rebuild(log, database)
     with sqlite3.connect(path) as plain:
         ((size_bytes,),) = plain.execute(
-            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+            "SELECT (page_count - freelist_count) * page_size "
+            "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
         )
     return {
         f"{done.events:,} events, a second": round(
