@@ -15,7 +15,6 @@ import orjson
 
 from eventstore.clock import Clock, system_clock, to_ms
 from eventstore.errors import (
-    ProjectionFailed,
     RunStoreError,
     ServerRefused,
     StoreMismatch,
@@ -97,13 +96,7 @@ class Aside:
         except RunStoreError:
             self.discard()
             raise
-        for name, error in self.feed.stopped.items():
-            raise ProjectionFailed(
-                f"the rows of {name!r} could not be made anew, the old ones stand: {error}",
-                projection=name,
-                event=error.event,
-                position=error.position,
-            ) from error.__cause__
+        self.feed.raise_stopped()
         return count
 
     def close(self) -> None:

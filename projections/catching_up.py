@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from eventstore.clock import Clock
-from eventstore.errors import ProjectionFailed
 from projections.database import Database, Transaction
 from projections.feed import Feed, reached_all
 from projections.log import Log
@@ -37,13 +36,7 @@ def catch_up(
     feed.begin()
     while not all(reached_all(feed.standings[name].positions, places) for name, places in wanted):
         count = feed.once()
-        for name, error in feed.stopped.items():
-            raise ProjectionFailed(
-                f"the rows of {name!r} could not be made anew, the old ones stand: {error}",
-                projection=name,
-                event=error.event,
-                position=error.position,
-            ) from error.__cause__
+        feed.raise_stopped()
         if not count:
             break
         feed.begin()

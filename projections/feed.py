@@ -123,6 +123,16 @@ class Feed:
             if not (active and events) and not self._changed_meanwhile():
                 return 0
 
+    def raise_stopped(self) -> None:
+        """Raise ``ProjectionFailed`` if one of them, whose rows are made anew, was stopped."""
+        for name, error in self.stopped.items():
+            raise ProjectionFailed(
+                f"the rows of {name!r} could not be made anew, the old ones stand: {error}",
+                projection=name,
+                event=error.event,
+                position=error.position,
+            ) from error.__cause__
+
     def idle(self) -> int:
         """Let projections do what can wait; give how much they did."""
         return sum(one.idle(self._database) for one in self._projections if self._is_active(one))

@@ -34,7 +34,7 @@ class RebuildProgress:
 class Rebuilt:
     """What a rebuild did: ``events`` were read by it, after ``continued_at`` by an earlier one.
 
-    ``switch_seconds`` is how long writers waited; readers never wait.
+    ``switch_seconds`` is how long writers waited for the switch; readers never wait.
     """
 
     projections: tuple[str, ...]
@@ -118,8 +118,8 @@ def rebuild(
     """Make the rows of the named ``projections`` anew, or of all, from archive and log.
 
     That happens in a file beside the database, ``<database>.rebuild``, which takes as much room
-    again until it ends; the switch takes it a second time for a while. Readers and a projector go
-    on meanwhile, in this process or others; readers see the old rows until one transaction puts
+    again until it ends; before the switch the database grows by as much. Readers and a projector
+    go on meanwhile, in this process or others; readers see the old rows until one transaction puts
     the new ones in place. Killed, it is gone on with by the next one, unless ``anew``: use that
     after a change of code that left a projection's ``version`` as it was.
 
