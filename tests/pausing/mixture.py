@@ -142,9 +142,9 @@ class Racer:
     def _reconcile(self, _run_id: str) -> None:
         self.reconcile()
 
-    def restore(self, now: datetime | None = None) -> None:
-        """Do what restorers do of all that is due by then."""
-        self._restorer.run_once(1_000, now)
+    def restore(self, now: datetime | None = None) -> int:
+        """Do what restorers do of all that is due by then; say how much that was."""
+        return self._restorer.run_once(1_000, now).scanned
 
     def reconcile(self, now: datetime | None = None) -> None:
         """Do what reconcilers do of all that is due by then."""

@@ -23,13 +23,12 @@ from eventstore import NewEvent, SyncEventStore
 from eventstore.clock import from_ms
 from eventstore.commands import server_time
 from eventstore.plan import single
-from pausing.mixture import PATIENT, STEPS, Racer, race
+from pausing.mixture import PATIENT, Racer, race
 from pausing.mixture_laws import assert_handed_on, assert_one_winner, read_journals
 
 COURSES = int(os.environ.get("RUNSTORE_LAW_COURSES", "2"))
 RUNS = 6
-ENOUGH_SWEEPS = 60
-RESTORERS_ALONE = 2 * STEPS + 2
+ENOUGH_SWEEPS = 100
 
 
 def seed_of(number: int) -> int:
@@ -83,7 +82,7 @@ class Course:
 
     def _kill_the_server(self, racers: list[Any]) -> None:
         assert isinstance(self._server, Server)
-        for enough in (10, 25):
+        for enough in (RUNS + 3, 25):
 
             def told(enough: int = enough) -> bool:
                 lines = sum(path.read_bytes().count(b"\n") for path in self._journal.iterdir())
@@ -95,17 +94,15 @@ class Course:
     def end(self, store: SyncEventStore, racer: Racer) -> None:
         """Let what is due be done, and nobody be forgotten, until each run has ended."""
         now = from_ms(store.perform(single(server_time())))
-        for turn in range(ENOUGH_SWEEPS):
-            later = now + 2 * (turn + 1) * HOUR
-            racer.restore(later)
+        for turn in range(1, ENOUGH_SWEEPS):
+            if racer.restore(now + 2 * turn * HOUR):
+                continue
             waiting = [run_id for run_id in self._runs if not store.head(run_id).closed]
             if not waiting:
                 return
-            if turn < RESTORERS_ALONE:
-                continue
             for run_id in waiting:
                 assert_handed_on(store.load(run_id))
-            racer.reconcile(later)
+            racer.reconcile(now + 2 * turn * HOUR)
             racer.resume_by_hand(waiting[0])
         raise AssertionError(f"these were forgotten: {waiting}")
 
