@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -35,6 +36,18 @@ def examined(cli: CommandLine, *arguments: object) -> tuple[int, dict[str, Any]]
     done = cli.run("doctor", "--json", *arguments)
     assert done.stderr == ""
     return done.returncode, json.loads(done.stdout)
+
+
+def damage(path: Path, table: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((root,),) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)
+        )
+        ((page_bytes,),) = connection.execute("PRAGMA page_size")
+    with path.open("r+b") as file:
+        file.seek((root - 1) * page_bytes)
+        file.write(b"\xaa" * page_bytes)
 
 
 def append_run(store: SyncEventStore, run_id: str = "r") -> None:
@@ -199,3 +212,17 @@ def test_a_database_of_another_store_or_of_none_is_wrong(
     assert (code, none_code) == (1, 1)
     assert any("another database" in wrong for wrong in found["wrong"])
     assert any("no SQLite database" in wrong for wrong in none["wrong"])
+
+
+def test_a_damaged_page_that_no_query_met_yet_is_told(cli: CommandLine) -> None:
+    # given a database with nonsense on a page
+    cli.store_folder.mkdir()
+    with SyncEventStore.open(folder=cli.store_folder) as store:
+        append_run(store)
+        project_all(store, cli.database)
+    damage(cli.database, "calls")
+    # when someone looks at everything
+    code, found = examined(cli)
+    # then that is wrong, and what helps is said
+    assert code == 1
+    assert any("rebuild --damaged" in told for told in found["wrong"])

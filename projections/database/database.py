@@ -16,7 +16,7 @@ SCHEMA = Schema(
     kind="database",
     is_kept=False,  # position and rows commit together: a power cut loses both, both come again
     when_missing="run the projector first",
-    when_older="run the projector once to bring it up to date",
+    when_older="run the projector once ('runstore project run') to bring it up to date",
     when_damaged="everything in it comes from the log: 'runstore project rebuild --damaged' sets "
     "it aside and makes it anew, as does deleting it and projecting again",
     before_migrating=keep_copy,

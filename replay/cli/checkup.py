@@ -27,6 +27,9 @@ from replay.cli.group_check import examine_groups
 from replay.cli.server_check import Facts, ask, examine_server
 from replay.cli.session import CannotDo, Session
 
+MAX_READ_BYTES = 2 << 30
+"""A larger database is not read through."""
+
 
 @dataclass(slots=True)
 class Checkup:
@@ -159,10 +162,25 @@ def _examine_database(
             return
         with open_database(path, read_only=True) as database:
             _examine_rows(database, tails, found)
+            _examine_pages(database, found)
     except CannotDo as unnamed:
         found.hints.append(unnamed.message)
     except RunStoreError as refused:
         found.wrong.append(str(refused))
+
+
+def _examine_pages(database: Database, found: Checkup) -> None:
+    """Read the whole file, where that takes seconds: a query notices damage only on its way."""
+    if database.path.stat().st_size > MAX_READ_BYTES:
+        found.hints.append("the database is too large to be read through: runstore project verify")
+        return
+    with database.snapshot() as tx:
+        problems = [text for (text,) in tx.execute("PRAGMA quick_check(1)") if text != "ok"]
+    if problems:
+        found.wrong.append(
+            f"the database is damaged ({problems[0]}): 'runstore project rebuild --damaged' sets "
+            "it aside and makes it anew"
+        )
 
 
 def _examine_rows(database: Database, tails: Mapping[int, Position] | None, found: Checkup) -> None:

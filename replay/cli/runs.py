@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from replay.cli.deleted import telling_deleted
 from replay.cli.listing import CSV, EVERY, print_page, watch
 from replay.cli.options import CURSOR, LIMIT, Group, Label, Moment
 from replay.cli.output import Cell, emit
 from replay.cli.session import Session
 
 if TYPE_CHECKING:
-    from projections import Database, Page, Run
+    from projections import Page, Run
 
 _COLUMNS = ("run", "workflow", "status", "events", "created", "ended", "seconds paused")
 
@@ -99,15 +100,10 @@ def _row(run: Run) -> tuple[Cell, ...]:
 @click.pass_obj
 def show(session: Session, run: str) -> None:
     """Show a run: what it works on, its nodes, calls, pauses and messages."""
-    from eventstore.errors import RunNotFound  # noqa: PLC0415
     from replay.cli.run_page import print_run_page, read_page  # noqa: PLC0415
 
-    with session.reading() as database:
-        try:
-            page = read_page(database, run)
-        except RunNotFound:
-            _tell_deleted(database, run)
-            raise
+    with session.reading() as database, telling_deleted(database, run):
+        page = read_page(database, run)
     if session.as_json:
         hidden = ("run_state",)
         names = [field.name for field in fields(page.run) if field.name not in hidden]
@@ -116,15 +112,3 @@ def show(session: Session, run: str) -> None:
         emit(found | {name: getattr(page, name) for name in parts})
     else:
         print_run_page(page)
-
-
-def _tell_deleted(database: Database, run: str) -> None:
-    """Say that the run was deleted, when and why, if it was."""
-    from projections import Runs  # noqa: PLC0415
-
-    for deleted in Runs(database).deleted_runs(run_id=run).items:
-        by = f" by {deleted.actor}" if deleted.actor else ""
-        why = f": {deleted.reason}" if deleted.reason else ""
-        raise click.ClickException(
-            f"run {run!r} was deleted at {deleted.deleted_at:%Y-%m-%d %H:%M:%S}{by}{why}"
-        )

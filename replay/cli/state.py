@@ -44,7 +44,7 @@ def _print(found: RunState) -> None:
             ("run", found.run_id),
             ("workflow", found.workflow_id),
             ("version", found.version),
-            ("status", found.status),
+            ("status", "deleted" if found.deleted else found.status),
             ("created", moment(found.created_ms)),
             ("started", moment(found.started_ms)),
             ("updated", moment(found.updated_ms)),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from replay.cli.deleted import telling_deleted
 from replay.cli.following import follow, shape
 from replay.cli.listing import CSV, EVERY, print_csv, print_page, watch
 from replay.cli.options import CURSOR, LIMIT, Command, Moment
@@ -79,7 +80,7 @@ def timeline(
         "until": until,
     }
     whose: dict[str, Any] = {"run_id": run, "workflow_id": workflow_id}
-    with session.reading() as database:
+    with session.reading() as database, telling_deleted(database, run):
         asked = Timeline(database)
         if bars and run is not None:
             if following:

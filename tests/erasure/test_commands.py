@@ -115,6 +115,7 @@ def test_a_rebuild_of_an_erased_run_shows_what_was_live(line: CommandLine) -> No
     line.text("project", "rebuild", "--anew")
     # then they show the same: that it was deleted, and why
     assert "asked for" in before
+    assert "deleted" in line.text("state", "secret")
     assert line.run("runs", "show", "secret").stderr == before
     assert line.run("project", "verify").returncode == 0
 

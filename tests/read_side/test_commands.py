@@ -102,9 +102,15 @@ def test_a_run_is_a_page_to_read(cli: CommandLine) -> None:
 def test_a_deleted_run_says_so(cli: CommandLine) -> None:
     gone = [*RUNS["ask-2"], event("run.deleted", 60, reason="asked for", actor="bob")]
     project(cli.database, log(RUNS | {"ask-2": gone}))
-    done = cli.run("runs", "show", "ask-2")
-    assert done.returncode == 1
-    assert "was deleted at 2024-01-01 01:00:00 by bob: asked for" in done.stderr
+    for asked in (
+        ["runs", "show", "ask-2"],
+        ["timeline", "ask-2"],
+        ["timeline", "ask-2", "--bars"],
+    ):
+        done = cli.run(*asked)
+        assert done.returncode == 1
+        assert "was deleted at 2024-01-01 01:00:00 by bob: asked for" in done.stderr
+    assert "no run 'nobody'" in cli.run("timeline", "nobody").stderr
 
 
 def test_sums_are_printed(cli: CommandLine) -> None:
