@@ -105,6 +105,17 @@ def consumed_signals(before: RunState, resumed: RecordedEvent) -> tuple[SignalSt
     return tuple(signal for signal in before.signals if signal.event_id in consumed)
 
 
+def others_at_work(events: Sequence[RecordedEvent], paused: int, resumed: int) -> bool:
+    """Say whether other branches of a run were at work while a pause was open.
+
+    Then what was appended later may be theirs. The pause was open between these versions.
+    """
+    return any(
+        event.type == "run.resumed" or event.type.startswith(("node.", "call."))
+        for event in events[paused : resumed - 1]
+    )
+
+
 def context_since(events: Sequence[RecordedEvent], version: int) -> RunContext:
     """Give the context of the resume at ``version``, for its worker, from all of a run's events.
 

@@ -14,7 +14,7 @@ from eventstore.plan import Plan
 from eventstore.timers import HANDOVER, WAIT, WINDOW, DueTimer, Timer, changes_of
 from projections.state import PauseState, RunState, fold
 from replay.adjusting import handed_over
-from replay.context import FROM_OUTSIDE, RunContext, consumed_signals
+from replay.context import FROM_OUTSIDE, RunContext, consumed_signals, others_at_work
 from replay.decision import EXPIRED, Decision, decide, expiry_events
 from replay.definitions import Definitions, migration_of
 from replay.recording import MAX_CONFLICTS, append_and_apply
@@ -152,11 +152,14 @@ def _hand_over_again(
     outcome = state.outcomes.get(due.timer.ref)
     # Another cause means that the pause id was used again since.
     is_ours = outcome is not None and outcome.cause in WITHOUT_WORKER
-    if outcome is None or not is_ours or _has_worker(events[outcome.version :]):
+    if outcome is None or not is_ours:
         yield from operations.settle(due)
         return None
     before, resumed = fold(events[: outcome.version - 1]), events[outcome.version - 1]
     pause = before.pauses[due.timer.ref]
+    if _has_worker(events, pause, outcome.version):
+        yield from operations.settle(due)
+        return None
     for event in events[outcome.version - 1 :]:
         pause.state = {**pause.state, **(event.data.get("patch") or {})}
     signals = consumed_signals(before, resumed)
@@ -166,7 +169,15 @@ def _hand_over_again(
     return Handover(context, due)
 
 
-def _has_worker(later: Sequence[RecordedEvent]) -> bool:
-    """Say whether a worker has appended since; once another pause is over, that may be its own."""
+def _has_worker(events: Sequence[RecordedEvent], pause: PauseState, resumed: int) -> bool:
+    """Say whether a worker has appended since the resume; outside events don't show that.
+
+    Once another pause is over, it may be that one's worker. Where another branch was at work
+    already while this one paused, only an event at the node where this one goes on counts.
+    """
+    later = events[resumed:]
+    if others_at_work(events, pause.version, resumed):
+        nodes = [place for place in (pause.node_id, pause.resume_at) if isinstance(place, str)]
+        return any(event.data.get("node_id") in nodes for event in later)
     ours = takewhile(lambda event: event.type != "run.resumed", later)
     return any(event.type not in FROM_OUTSIDE for event in ours)

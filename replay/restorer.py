@@ -35,9 +35,10 @@ class Restorer(Sweeper[RestoreCounts]):
     handed over once. Only when a restorer dies between recording the restore and noting the
     callback's return (after 32 of them, or a twentieth of a second), or the callback raises or
     takes longer than ``handover_ms``, is the run handed over again, ``handover_ms`` later and
-    then every ``lease_ms``, unless a worker has appended to it since. So let the callback pass
-    the run on and return; a worker that appends with ``expected=context.version`` is alone even
-    then.
+    then every ``lease_ms``, unless a worker has appended to it since (where other branches of the
+    run were at work, too: an event with the pause's ``node_id`` or ``resume_at``). So let the
+    callback pass the run on and return; a worker that appends with ``expected=context.version``
+    is alone even then.
 
     ``concurrency`` runs are handed over at the same time, and as many are read and recorded
     together: more of them, up to 128, while that and handing them over takes no second. What goes

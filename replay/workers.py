@@ -18,7 +18,7 @@ from typing import Any
 from eventstore import ConsumerGroup, EventStore, InvalidArgument, RecordedEvent
 from eventstore.groups.delivery import Delivery
 from projections.state import fold
-from replay.context import RunContext, context_since
+from replay.context import RunContext, context_since, others_at_work
 from replay.definitions import Definitions
 from replay.recovering import RECOVERED
 
@@ -80,9 +80,11 @@ def context_for(
     """Give the context that an event is for; None if the run does not wait for this worker."""
     later = events[event.version :]
     pause_id = event.data.get("pause_id")
-    # Another branch may pause meanwhile; in a repeat, it is what the worker got to before.
+    # Another branch may pause meanwhile; in a repeat, it is what the worker got to before, unless
+    # other branches were at work: better twice than never.
+    got_on = is_repeat and not _is_beside_others(event, events)
     waits = any(
-        each.type == "run.paused" and (is_repeat or each.data["pause_id"] == pause_id)
+        each.type == "run.paused" and (got_on or each.data["pause_id"] == pause_id)
         for each in later
     )
     state = fold(events)
@@ -91,3 +93,13 @@ def context_for(
     if event.type == RECOVERED:
         return RunContext.recovered(state)
     return replace(context_since(events, event.version), version=state.version)
+
+
+def _is_beside_others(event: RecordedEvent, events: list[RecordedEvent]) -> bool:
+    """Say whether other branches were at work while the pause that an event ends was open."""
+    pauses = [
+        each.version
+        for each in events[: event.version]
+        if each.type == "run.paused" and each.data["pause_id"] == event.data.get("pause_id")
+    ]
+    return bool(pauses) and others_at_work(events, pauses[-1], event.version)
