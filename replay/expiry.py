@@ -170,14 +170,16 @@ def _hand_over_again(
 
 
 def _has_worker(events: Sequence[RecordedEvent], pause: PauseState, resumed: int) -> bool:
-    """Say whether a worker has appended since the resume; outside events don't show that.
+    """Say whether a worker has gone on since the resume; events from outside don't show that.
 
-    Once another pause is over, it may be that one's worker. Where another branch was at work
-    already while this one paused, only an event at the node where this one goes on counts.
+    One at the node where this branch goes on does. Another one may be of another branch: where
+    one was at work already while this one paused, and as soon as another pause is over.
     """
     later = events[resumed:]
+    nodes = [place for place in (pause.node_id, pause.resume_at) if isinstance(place, str)]
+    if any(event.data.get("node_id") in nodes for event in later):
+        return True
     if others_at_work(events, pause.version, resumed):
-        nodes = [place for place in (pause.node_id, pause.resume_at) if isinstance(place, str)]
-        return any(event.data.get("node_id") in nodes for event in later)
+        return False
     ours = takewhile(lambda event: event.type != "run.resumed", later)
     return any(event.type not in FROM_OUTSIDE for event in ours)

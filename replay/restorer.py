@@ -36,7 +36,7 @@ class Restorer(Sweeper[RestoreCounts]):
     callback's return (after 32 of them, or a twentieth of a second), or the callback raises or
     takes longer than ``handover_ms``, is the run handed over again, ``handover_ms`` later and
     then every ``lease_ms``, unless a worker has appended to it since (where other branches of the
-    run were at work, too: an event with the pause's ``node_id`` or ``resume_at``). So let the
+    run are at work, too: at the pause's ``node_id`` or ``resume_at``). So let the
     callback pass the run on and return; a worker that appends with ``expected=context.version``
     is alone even then.
 

@@ -78,6 +78,7 @@ class Racer:
         self._reconciler = SyncReconciler(store, self.work, lease_ms=500, handover_ms=500)
         self._journal = journal / name
         self._acts = 0
+        self._pause_id: str | None = None
 
     def act(self, run_id: str) -> None:
         """Do anything that may end the run's pause, and go on with the run if it did."""
@@ -96,20 +97,24 @@ class Racer:
     def _actor(self) -> str:
         return f"{self._name}-{self._acts}"
 
+    @property
+    def _who(self) -> dict[str, Any]:
+        return {"pause_id": self._pause_id, "actor": self._actor}
+
     def _resume(self, run_id: str) -> None:
-        self.won(self._control.resume(run_id, {"by": self._actor}, actor=self._actor))
+        self.won(self._control.resume(run_id, {"by": self._actor}, **self._who))
 
     def _decide(self, run_id: str) -> None:
         answer = self._chance.choice(({"approved": True}, {"approved": False}, {"approved": 1}))
-        self.won(self._control.decide(run_id, answer, actor=self._actor))
+        self.won(self._control.decide(run_id, answer, **self._who))
 
     def _decide_by_link(self, run_id: str) -> None:
-        token = self._control.token(run_id, valid_for=60)
+        token = self._control.token(run_id, self._pause_id, valid_for=60)
         answer = {"approved": True}
         self.won(self._control.decide(token=token, answer=answer, actor=self._actor))
 
     def _cancel(self, run_id: str) -> None:
-        self.won(self._control.cancel(run_id, actor=self._actor))
+        self.won(self._control.cancel(run_id, **self._who))
 
     def _signal(self, run_id: str) -> None:
         number = max(1, self._acts - self._chance.choice((0, 0, 0, 1)))  # or one that was sent
@@ -126,12 +131,12 @@ class Racer:
             self._tell("delivered", each.run_id, f"{self._name}-{number}", *told)
 
     def _expire(self, run_id: str) -> None:
-        expired = self._control.expire(run_id)
+        expired = self._control.expire(run_id, self._pause_id)
         self._tell("expired", run_id, expired.pause_id, expired.version, expired.effect)
 
     def _extend(self, run_id: str) -> None:
         window = self._chance.choice((0, 0.05, 3_600, None))
-        self._control.extend(run_id, window, actor=self._actor)
+        self._control.extend(run_id, window, **self._who)
 
     def _abort(self, run_id: str) -> None:
         self._tell("aborted", run_id, self._control.abort(run_id, actor=self._actor))
@@ -231,13 +236,14 @@ def race(
     seed: int,
     name: str,
     kill_at: int,
+    kind: type[Racer],
     runs: Sequence[str],
     journal: Path,
     barrier: Any,
 ) -> None:
     """Act on one run after the other, at about the same time as all others do."""
     with SyncEventStore.open(url, namespace=namespace, settings=PATIENT, partitions=None) as store:
-        racer = Racer(store, seed, name, journal)
+        racer = kind(store, seed, name, journal)
         barrier.wait(PATIENCE_S)
         if kill_at:
             _die(BlockingLine, kill_at, ("before", "after")[kill_at % 2])

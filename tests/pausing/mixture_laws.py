@@ -40,7 +40,7 @@ def assert_one_winner(
     assert_lawful(events)
     _one_worker_each(events)
     _contexts_are_whole(events)
-    _told_the_truth(events, told, survivors)
+    told_the_truth(events, told, survivors)
 
 
 def assert_handed_on(events: Sequence[RecordedEvent]) -> None:
@@ -89,7 +89,7 @@ def _contexts_are_whole(events: Sequence[RecordedEvent]) -> None:
         assert started.data["signals"] == later[-1].data.get("consumed", [])
 
 
-def _told_the_truth(
+def told_the_truth(
     events: Sequence[RecordedEvent],
     told: Sequence[tuple[str, str, list[Any]]],
     survivors: Collection[str],

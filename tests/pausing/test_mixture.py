@@ -24,7 +24,7 @@ from eventstore.clock import from_ms
 from eventstore.commands import server_time
 from eventstore.plan import single
 from pausing.mixture import PATIENT, Racer, race
-from pausing.mixture_laws import assert_handed_on, assert_one_winner, read_journals
+from pausing.mixture_laws import Told, assert_handed_on, assert_one_winner, read_journals
 
 COURSES = int(os.environ.get("RUNSTORE_LAW_COURSES", "2"))
 RUNS = 6
@@ -40,6 +40,9 @@ def seed_of(number: int) -> int:
 class Course:
     """Runs that pause again and again, and those who race for them."""
 
+    racers: type[Racer] = Racer
+    stalls_ms: tuple[int, ...] = (300, 3_600_000)
+
     def __init__(self, server: AnyServer, namespace: str, folder: Path, number: int) -> None:
         self._server = server
         self._namespace = namespace
@@ -52,9 +55,9 @@ class Course:
 
     def begin(self, store: SyncEventStore) -> Racer:
         """Let the runs come to their first pause, some with signals that came before."""
-        racer = Racer(store, self._seed, "parent", self._journal)
+        racer = self.racers(store, self._seed, "parent", self._journal)
         for run_id in self._runs:
-            options = {"stall_after_ms": self._chance.choice((300, 3_600_000))}
+            options = {"stall_after_ms": self._chance.choice(self.stalls_ms)}
             store.append(run_id, NewEvent("run.created", {"options": options}))
             for _ in range(self._chance.choice((0, 0, 1, 2))):
                 store.append(run_id, NewEvent("signal.received", {"type": "paid", "payload": {}}))
@@ -69,7 +72,7 @@ class Course:
         for each in range(number):
             kill_at = self._chance.choice((0, 0, self._chance.randint(1, 150)))
             words = (self._server.url, self._namespace, self._seed, f"racer-{each}", kill_at)
-            args = (*words, self._runs, self._journal, barrier)
+            args = (*words, self.racers, self._runs, self._journal, barrier)
             racers.append(PROCESSES.Process(target=race, args=args))
         for racer in racers:
             racer.start()
@@ -106,12 +109,16 @@ class Course:
             racer.resume_by_hand(waiting[0])
         raise AssertionError(f"these were forgotten: {waiting}")
 
+    def sure(self, told: Told) -> set[str]:
+        """Give the names of those that were neither killed nor left in doubt."""
+        unsure = {name for lines in told.values() for name, what, _ in lines if what == "unknown"}
+        return self._survivors - unsure
+
     def check(self, store: SyncEventStore) -> None:
         """Check the laws."""
         told = read_journals(self._journal)
-        unsure = {name for lines in told.values() for name, what, _ in lines if what == "unknown"}
         for run_id in self._runs:
-            assert_one_winner(store.load(run_id), told[run_id], self._survivors - unsure)
+            assert_one_winner(store.load(run_id), told[run_id], self.sure(told))
         assert_indexed(self._server, self._namespace, {})
         assert_consistent(self._server, self._namespace)
 
