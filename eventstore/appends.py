@@ -15,8 +15,8 @@ from eventstore.events import ANY, DELETED, ENDS, ExpectedVersion, NewEvent, Pos
 from eventstore.events.identifiers import check_name, check_run_id, new_id
 from eventstore.open_twin import open_twin
 from eventstore.settings import Settings
-from eventstore.timers import TimerChange, changes_of
-from eventstore.watches import watch_changes
+from eventstore.timers import TIMED, TimerChange, changes_of
+from eventstore.watches import WATCHING, watch_changes
 
 _LAST = ENDS | {DELETED}
 
@@ -85,7 +85,9 @@ def prepare(append: Append, settings: Settings) -> PreparedAppend:
     append_id = new_id() if given_id is None else check_name("append_id", given_id)
     events = _checked_events(append.events, run_id, settings)
     encoded = [event.encoded for event in events]
-    size_bytes = _checked_size(events, encoded, settings)
+    size_bytes = sum(map(len, encoded))
+    if size_bytes > settings.max_event_bytes:
+        _check_sizes(events, settings)
     key = append.idempotency_key
     fields = _options(append, events)
     fields.append(len(events))
@@ -111,18 +113,25 @@ def _options(append: Append, events: Sequence[NewEvent]) -> list[Any]:
     """
     letters = ""
     values: list[Any] = [letters]
-    key, workflows = append.idempotency_key, [event.workflow_id for event in events]
-    if key is not None:
+    types, workflow, inherits = set(), None, False
+    for event in events:
+        types.add(event.type)
+        workflow = workflow or event.workflow_id
+        inherits = inherits or event.workflow_id is None
+    if append.idempotency_key is not None:
         letters += "k"
-        values += (check_name("idempotency_key", key), _digest(events))
-    if None in workflows:
+        values += (check_name("idempotency_key", append.idempotency_key), _digest(events))
+    if inherits:
         letters += "i"
-    if any(workflows):
+    if workflow is not None:
         letters += "w"
-        values.append(next(filter(None, workflows)))
-    letters += _end_of(events, append.run_id)
-    timers = changes_of(append.run_id, events) if append.timers is None else append.timers
-    watches = watch_changes(append.run_id, events)
+        values.append(workflow)
+    if not _LAST.isdisjoint(types):
+        letters += _end_of(events, append.run_id)
+    timers = append.timers
+    if timers is None:
+        timers = () if TIMED.isdisjoint(types) else changes_of(append.run_id, events)
+    watches = () if WATCHING.isdisjoint(types) else watch_changes(append.run_id, events)
     if timers or watches:
         letters += "t"
         values.append(len(timers) + len(watches))
@@ -155,24 +164,20 @@ def _checked_events(given: Any, run_id: str, settings: Settings) -> list[NewEven
     return listed
 
 
-def _checked_size(events: Sequence[NewEvent], encoded: Sequence[bytes], settings: Settings) -> int:
-    sizes = list(map(len, encoded))
-    if (largest := max(sizes)) > settings.max_event_bytes:
-        event = next(e for e in events if len(e.encoded) == largest)
+def _check_sizes(events: Sequence[NewEvent], settings: Settings) -> None:
+    event = max(events, key=lambda event: len(event.encoded))
+    if (size_bytes := len(event.encoded)) > settings.max_event_bytes:
         raise InvalidEvent(
-            f"{event.type} is {largest} bytes encoded, over {settings.max_event_bytes}; "
+            f"{event.type} is {size_bytes} bytes encoded, over {settings.max_event_bytes}; "
             "store large content elsewhere and reference it",
             type=event.type,
-            size_bytes=largest,
+            size_bytes=size_bytes,
         )
-    return sum(sizes)
 
 
 def _end_of(events: Sequence[NewEvent], run_id: str) -> str:
     """Say whether the events close the run, ``c``, or delete it, ``d``; refuse more after that."""
     ends = ""
-    if _LAST.isdisjoint([event.type for event in events]):
-        return ends
     for number, event in enumerate(events):
         if ends == "d" or (ends and event.type != DELETED):
             raise RunClosed(run_id, number)

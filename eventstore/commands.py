@@ -118,9 +118,8 @@ def append_batch(
 def _append_outcome(append: PreparedAppend, partition: int, row: list[bytes]) -> AppendOutcome:
     kind = row[0]
     if kind == b"ok":
-        first, last, ms, n = map(int, row[1:5])
-        ns = range(n, n + last - first + 1)
-        positions = tuple([Position._make((partition, ms, n)) for n in ns])
+        first, last, ms, n = int(row[1]), int(row[2]), int(row[3]), int(row[4])
+        positions = tuple([Position(partition, ms, n + i) for i in range(last - first + 1)])
         result = OpenResult(append.run_id, first, last, positions, row[5] == b"1")
         result.__class__ = AppendResult
         return result  # type: ignore[no-any-return]

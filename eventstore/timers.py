@@ -36,7 +36,8 @@ HELD = "held"
 
 _BEGINNINGS = ("run.created", "run.started")
 _WINDOWS = ("run.paused", "run.window_extended")
-_TIMED = frozenset({*_BEGINNINGS, *_WINDOWS, "run.resumed", "run.window_expired"})
+TIMED = frozenset({*_BEGINNINGS, *_WINDOWS, "run.resumed", "run.window_expired"})
+"""The types of events that may change timers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def changes_of(run_id: str, events: Sequence[NewEvent]) -> list[TimerChange]:
     A pause sets the end of its window and of its waiting; whatever ends the pause clears them.
     A run that pauses does not stall. The end of a run clears all of its timers, in the script.
     """
-    events = [event for event in events if event.type in _TIMED]
+    events = [event for event in events if event.type in TIMED]
     changes: dict[Timer, TimerChange] = {}
     rests = False
     for event in events:

@@ -25,7 +25,8 @@ UNWATCH = "unwatch"
 Condition = Mapping[str, Any]
 """A condition as events carry it: ``field``, ``op``, ``value``."""
 
-_TYPES = frozenset({"run.paused", "run.resumed", "signal.watched", "signal.unwatched"})
+WATCHING = frozenset({"run.paused", "run.resumed", "signal.watched", "signal.unwatched"})
+"""The types of events that may change watches."""
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -64,7 +65,7 @@ def watch_changes(run_id: str, events: Sequence[NewEvent]) -> list[WatchChange]:
     The end of a run clears all of its entries, in the script.
     """
     changes: dict[str, WatchChange] = {}
-    for event in [event for event in events if event.type in _TYPES]:
+    for event in [event for event in events if event.type in WATCHING]:
         data = event.data
         if event.type in ("run.paused", "run.resumed"):
             holder = f"p:{data['pause_id']}"

@@ -17,6 +17,7 @@ from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of
 from eventstore.transport.lines import AsyncLine
 from eventstore.transport.opening import Opened, Opening
 from eventstore.transport.patience import Patience
+from eventstore.transport.room import Room
 from eventstore.transport.sender import Sender
 from eventstore.transport.shelf import Shelf
 
@@ -46,7 +47,7 @@ class AsyncExecutor:
         self._opened: Opened | None = None
         self._shelf: Shelf | None = None
         self._sender: Sender | None = None
-        self._room = asyncio.Semaphore(self._settings.max_waiting_appends)
+        self._room = Room(self._settings.max_waiting_appends)
         self.shown = ""
 
     async def start(self) -> None:
@@ -98,7 +99,8 @@ class AsyncExecutor:
             prepared = prepare(append, self._settings)
         except RunStoreError as error:
             return error
-        await self._room.acquire()  # `async with` would take two coroutines more an append
+        if not self._room.take():
+            await self._room.wait()
         try:
             if self._sender is None:
                 return InvalidArgument(NOT_OPEN)
@@ -109,7 +111,7 @@ class AsyncExecutor:
                 self._sender.withdraw(prepared)
             raise
         finally:
-            self._room.release()
+            self._room.give_back()
 
     async def _recalled(self, append: PreparedAppend, outcome: AppendOutcome) -> AppendOutcome:
         """Settle a retried append whose run stream was dropped since."""

@@ -41,6 +41,11 @@ class Pipe(Generic[T]):
         """Whether calls may be written."""
         self._reader = asyncio.create_task(self._read(), name="runstore-pipe")
 
+    @property
+    def under_way(self) -> int:
+        """How many calls wait for their replies."""
+        return len(self._expected)
+
     def write(self, calls: Iterable[tuple[Words, T]]) -> None:
         """Send calls at once, without waiting for anything."""
         packed = [(pack_command(words), what) for words, what in calls]

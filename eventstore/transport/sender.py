@@ -16,8 +16,10 @@ from eventstore.transport.lines import AsyncLine, words_of
 from eventstore.transport.patience import Patience
 from eventstore.transport.pipe import Pipe
 
+FEW_APPENDS = 4
 FULL_APPENDS = 16
-"""With so many waiting, a partition's call goes out before the tasks that are ready have run."""
+"""With so many waiting, a partition's call goes out before the tasks that are ready have run: few
+while the server has nothing to do, more with each call that is under way."""
 
 
 class Sender:
@@ -66,7 +68,7 @@ class Sender:
         outcome: asyncio.Future[AppendOutcome] = self._loop.create_future()
         partition = self._queue.add(prepared, outcome)
         pipe = self._open_pipe
-        if pipe is not None and self._queue.waiting_in(partition) >= FULL_APPENDS:
+        if pipe is not None and self._queue.waiting_in(partition) >= _full(pipe):
             self._write(pipe, [partition])
         else:
             self._send_soon()
@@ -186,3 +188,8 @@ class Sender:
             self._pipe = None
         finally:
             self._connecting = False
+
+
+def _full(pipe: Pipe[Call]) -> int:
+    """Say how many appends make a call worth its while."""
+    return min(FEW_APPENDS + pipe.under_way, FULL_APPENDS)
