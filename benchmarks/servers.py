@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import redis
 
 from eventstore.server.binary import find_binary
+from eventstore.server.launch import server_environment
 
 READY_WITHIN_S = 10.0
 STOPS_WITHIN_S = 10.0
@@ -42,7 +43,9 @@ def serving(name: str, processors: str = "apart") -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="runstore-bench-") as folder:
         options = {**OPTIONS, "port": str(_free_port()), "dir": folder}
         words = [word for key, value in options.items() for word in (f"--{key}", value)]
-        process = subprocess.Popen([_program(name), *words], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [_program(name), *words], stdout=subprocess.DEVNULL, env=server_environment()
+        )
         if processors == "apart":
             _keep_apart(process.pid)
         try:

@@ -92,14 +92,14 @@ async def test_what_comes_from_outside_does_not_keep_a_run_from_its_worker(any_s
 
 async def test_no_branch_loses_its_worker_to_another(any_store: Any) -> None:
     # given two branches of a run beyond their windows, and workers that cannot be reached
-    await pause(any_store, "run", pause_id="a")
-    await pause(any_store, "run", pause_id="b", expected=None)
+    await pause(any_store, "run", pause_id="a", resume_at="write a")
+    await pause(any_store, "run", pause_id="b", resume_at="write b", expected=None)
     workers = Workers(raising=2)
     service = restorer(any_store, workers)
     assert (await service.run_once()).handovers_failed == 2
     # when it is time to hand them over again, while the later one has begun to work
     later = max(workers.contexts, key=lambda context: context.version)
-    started = NewEvent("node.started", {"node_id": "write"})
+    started = NewEvent("node.started", {"node_id": later.resume_at})
     await any_store.append("run", started, expected=later.version)
     await service.run_once(now=await server_now(any_store) + HOUR)
     # then the other one still gets its worker

@@ -24,6 +24,11 @@ FULL_DISK_BYTES = 1_048_576
 FIRST_WITH_FOLDER = 7
 
 
+ALLOCATOR = "glibc.malloc.tcache_count=512:glibc.malloc.tcache_max=8192"
+"""The server of the wheel has glibc's allocator, which by default keeps only seven small blocks of
+a size at hand: with more, an event takes the server an eighth less of its time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """One start of a server. It may still end before it answers, for a reason it only logs."""
@@ -92,6 +97,12 @@ def _command(home: ServerHome, binary: ServerBinary, appendfsync: str, socket: P
     return [str(binary.path), *words]
 
 
+def server_environment() -> dict[str, str]:
+    """Give the environment that servers are started in: this process's own, with two additions."""
+    # Some servers refuse to start under a locale that this machine does not have.
+    return {"GLIBC_TUNABLES": ALLOCATOR, **os.environ, "LC_ALL": "C"}
+
+
 def _spawn(home: ServerHome, command: list[str], lock: int, deadline: Deadline) -> int:
     try:
         with home.log.open("ab") as log:
@@ -101,8 +112,7 @@ def _spawn(home: ServerHome, command: list[str], lock: int, deadline: Deadline) 
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=home.path,
-                # Some servers refuse to start under a locale that this machine does not have.
-                env={**os.environ, "LC_ALL": "C"},
+                env=server_environment(),
                 pass_fds=(lock,),
                 start_new_session=True,
                 umask=0o077,

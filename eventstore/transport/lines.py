@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -38,6 +38,10 @@ from eventstore.transport.target import Target
 T = TypeVar("T")
 
 
+SENT_BYTES = 65_536
+"""So much is sent at once where more is to be sent."""
+
+
 @cache
 def _sha(script: str) -> str:
     return hashlib.sha1(script_text(script).encode(), usedforsecurity=False).hexdigest()
@@ -50,12 +54,22 @@ def words_of(command: Command[Any]) -> Words:
     return ("EVALSHA", _sha(command.script), *command.words)
 
 
-def _packed(calls: Sequence[Words]) -> list[bytes]:
+def _packed(calls: Sequence[Words]) -> Iterator[bytes]:
     """Write calls as RESP. redis-py's asyncio half does this in Python, six times as slowly.
 
-    They go out together: sent one by one, each would wake the server.
+    Small ones go out together: sent one by one, each would wake the server. Of large ones the
+    server does the first while the next is written.
     """
-    return [b"".join([pack_command(words) for words in calls])]
+    packed: list[bytes] = []
+    size_bytes = 0
+    for words in calls:
+        packed.append(pack_command(words))
+        size_bytes += len(packed[-1])
+        if size_bytes >= SENT_BYTES:
+            yield b"".join(packed)
+            packed, size_bytes = [], 0
+    if packed:
+        yield b"".join(packed)
 
 
 def _loading(commands: Sequence[Command[Any]], places: Sequence[int]) -> list[Words]:
@@ -177,7 +191,7 @@ class AsyncLine:
         return replies
 
     async def _talk(self, connection: Any, calls: Sequence[Words]) -> list[Any]:
-        await connection.send_packed_command(_packed(calls), check_health=False)
+        await connection.send_packed_command(list(_packed(calls)), check_health=False)
         replies: list[Any] = []
         for _ in calls:
             try:
