@@ -22,7 +22,7 @@ READERS = 4
 SCRIPT = Path(reading.__file__)
 
 
-def start(path: Path) -> subprocess.Popen[str]:
+def start(path: Path) -> subprocess.Popen[bytes]:
     folders = os.pathsep.join(map(str, SCRIPT.parents[1:3]))
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), str(path), str(QUERIES // READERS)],
@@ -30,7 +30,7 @@ def start(path: Path) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        bufsize=0,  # what was read ahead, select would not know of
     )
 
 
@@ -44,7 +44,7 @@ def test_readers_see_old_rows_or_new_ones_and_none_fails(
         readers = [start(path) for _ in range(READERS)]
         for reader in readers:
             assert reader.stdout is not None
-            assert reader.stdout.readline() == "ready\n"
+            assert reader.stdout.readline() == b"ready\n"
         # when they are rebuilt again and again, each time with another mark, until all read enough
         waiting, switches = [reader.stdout for reader in readers], 0
         while switches < 5 or waiting:
@@ -53,11 +53,11 @@ def test_readers_see_old_rows_or_new_ones_and_none_fails(
             rebuild(LOG, database, projections=PROJECTIONS)
             projector.run_to_end()
             for output in select.select(waiting, [], [], 0)[0]:
-                assert output.readline() == "enough\n", readers[0].communicate()
+                assert output.readline() == b"enough\n", readers[0].communicate()
                 waiting.remove(output)
         # then none failed, and none saw two marks at once
         ended = [reader.communicate(timeout=60) for reader in readers]
-        assert [error for _, error in ended] == [""] * READERS
+        assert [error for _, error in ended] == [b""] * READERS
         assert sum(int(out) for out, _ in ended) >= QUERIES
         assert verify(LOG, database, projections=PROJECTIONS).found == 0
     print(f"{sum(int(out) for out, _ in ended):,} queries during {switches} rebuilds")  # noqa: T201
