@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -19,22 +18,18 @@ from eventstore.errors import (
     StoreMismatch,
     StoreUnavailable,
 )
-from eventstore.events import Position
 from projections.aside import tidy
 from projections.built_in import BUILT_IN
 from projections.database import Database
 from projections.database.projector_lock import projector_lock
 from projections.feed import DEFAULT_BATCH_EVENTS, DEFAULT_BATCH_MS, Feed
-from projections.log import Log
+from projections.log import RunLog
 from projections.projection import Projection
-from projections.rebuilding import OnProgress as OnRebuildProgress
-from projections.rebuilding import Rebuilt, rebuild
 from projections.renewal import Renewal
 from projections.reporting import Reporter
-from projections.standing import pause, resume
-from projections.status import ProjectionStatus, projection_status
+from projections.status import projection_status
 from projections.stops import clear_stop, note_stop, read_stop
-from projections.waiting import DEFAULT_WAIT_S, Appended, wait_for
+from projections.upkeep import Upkeep
 
 DEFAULT_BLOCK_MS = 500
 DEFAULT_RETRY_PAUSE_MS = 100
@@ -47,7 +42,7 @@ _STOPS = (LogRegressed, HistoryGap, CorruptEvent, StoreMismatch, ServerRefused)
 _log = logging.getLogger(__name__)
 
 
-class Projector:
+class Projector(Upkeep):
     """Feeds the projections of a database from the log of a store.
 
     Each event counts once: rows and positions are committed together, and after a kill anywhere
@@ -71,7 +66,7 @@ class Projector:
 
     def __init__(
         self,
-        store: Log,
+        store: RunLog,
         database: Database,
         projections: Iterable[type[Projection] | Projection] = BUILT_IN,
         *,
@@ -85,16 +80,14 @@ class Projector:
     ) -> None:
         if min(batch_events, batch_ms, block_ms, retry_pause_ms, retry_pause_max_ms) < 1:
             raise InvalidArgument("the settings of a projector must be 1 or more")
-        self._store = store
-        self._database = database
-        self._projections = [one() if isinstance(one, type) else one for one in projections]
-        self._names = [projection.name for projection in self._projections]
+        own = [one() if isinstance(one, type) else one for one in projections]
+        super().__init__(store, database, own, clock)
         if len(set(self._names)) < max(1, len(self._names)):
             raise InvalidArgument("give at least one projection, and each name once")
         self._feed = Feed(
             store,
             database,
-            self._projections,
+            own,
             batch_events=batch_events,
             batch_ms=batch_ms,
             clock=clock,
@@ -104,7 +97,6 @@ class Projector:
         self._retry_pause_max_s = retry_pause_max_ms / 1_000
         self._lock = projector_lock(database.path, clock)
         self._lock_timeout_s = lock_timeout_s
-        self._clock = clock
         self._begun = False
         self._stop_noted = False
         self._idle_work = 0
@@ -165,33 +157,6 @@ class Projector:
         """
         while self._feed.idle():
             pass
-
-    def pause(self, name: str, cause: str = "") -> None:
-        """Stop feeding a projection until ``resume``, also over restarts; the others go on."""
-        pause(self._database, name, cause, clock=self._clock)
-
-    def resume(self, name: str) -> None:
-        """Let a paused or failed projection go on where it stands."""
-        resume(self._database, name)
-
-    def rebuild(self, *names: str, on_progress: OnRebuildProgress | None = None) -> Rebuilt:
-        """Make the rows of the named projections anew, or of all; see ``rebuilding.rebuild``.
-
-        Any thread may call it, also while another one runs the projector.
-        """
-        return rebuild(
-            self._store, self._database, names, self._projections, on_progress=on_progress
-        )
-
-    def wait_for(
-        self, appended: Appended | Iterable[Position], timeout: float | timedelta = DEFAULT_WAIT_S
-    ) -> None:
-        """Wait until this projector's rows show what was appended; see ``wait_for``."""
-        wait_for(self._database, appended, timeout, projections=self._names)
-
-    def status(self) -> list[ProjectionStatus]:
-        """Say how far each projection of the database is, and how far behind the log."""
-        return projection_status(self._database, self._store.tails())
 
     def close(self) -> None:
         """Let another projector have the database. The next run begins again."""

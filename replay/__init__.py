@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from replay.control import RunControl
     from replay.decision import Decision, decide
     from replay.definitions import Definitions, Migration, definition_hash
+    from replay.exporting import export_events
+    from replay.importing import Importer, ImportReport, import_events
     from replay.lateness import Lateness
     from replay.pausing import Paused
     from replay.reconciler import Reconciler, SyncReconciler
@@ -28,12 +30,16 @@ _HOMES = {
     "AuditReport": "audit",
     "Definitions": "definitions",
     "Expired": "adjusting",
+    "ImportReport": "importing",
+    "Importer": "importing",
     "Lateness": "lateness",
     "Migration": "definitions",
     "Reconciler": "reconciler",
     "RecoveryCounts": "recovery_counts",
     "SyncReconciler": "reconciler",
     "definition_hash": "definitions",
+    "export_events": "exporting",
+    "import_events": "importing",
     "leave_to_workers": "workers",
     "worker_group": "workers",
     "Change": "timetravel",
@@ -65,6 +71,8 @@ __all__ = [
     "Delivered",
     "Expired",
     "Fork",
+    "ImportReport",
+    "Importer",
     "Lateness",
     "Migration",
     "Paused",
@@ -85,6 +93,8 @@ __all__ = [
     "Watching",
     "decide",
     "definition_hash",
+    "export_events",
+    "import_events",
     "leave_to_workers",
     "worker_group",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO
+from itertools import chain
 
 from eventstore import InvalidArgument, RecordedEvent, SyncEventStore
-from replay.transfer.formats import check_format
+from replay.transfer.formats import check_format, format_of
+from replay.transfer.target import Target, opened
 from replay.transfer.writing import writing
 
 _TELL_EVERY = 1_000
@@ -17,27 +18,30 @@ OnProgress = Callable[[int], None]
 
 def export_events(
     store: SyncEventStore,
-    sink: BinaryIO,
+    target: Target,
+    format: str | None = None,  # noqa: A002 - the setting's name
     *,
-    run_id: str | None = None,
+    run_ids: str | Iterable[str] | None = None,
     workflow_id: str | None = None,
-    format: str = "jsonl",  # noqa: A002 - the setting's name
     on_progress: OnProgress | None = None,
 ) -> int:
-    """Write events to ``sink``, and give how many: all, or those of one run.
+    """Write events to a file, and give how many: all, or those of some runs.
 
-    ``format`` is ``jsonl``, ``csv``, ``cloudevents`` or ``parquet``; see ``transfer.formats``.
+    ``target`` is a path, compressed where it ends in ``.gz``, or a file open for writing bytes.
+    What a path names appears when it is complete. ``format`` is ``jsonl``, ``csv``,
+    ``cloudevents`` or ``parquet``; without it the path's name tells, else it is ``jsonl``.
 
     With ``workflow_id``, whole runs with any event of that workflow; the log is then read twice.
-    The order is that of recording. Imported into an empty namespace they give the same
-    histories; imported where they came from, they change nothing. Raises ``RunNotFound``,
-    ``OSError``, and what reading raises.
+    The order is that of recording; of ``run_ids``, one run after the other. Imported into an
+    empty namespace they give the same histories; imported where they came from, they change
+    nothing. Raises ``RunNotFound``, ``InvalidArgument``, ``OSError``, and what reading raises.
     """
-    if run_id is not None and workflow_id is not None:
-        raise InvalidArgument("give run_id or workflow_id, not both")
+    if run_ids is not None and workflow_id is not None:
+        raise InvalidArgument("give run_ids or workflow_id, not both")
+    kind = format_of(target) if format is None else check_format(format)
     written = 0
-    with writing(sink, check_format(format)) as writer:
-        for event in _chosen(store, run_id, workflow_id, on_progress):
+    with opened(target) as sink, writing(sink, kind) as writer:
+        for event in _chosen(store, run_ids, workflow_id, on_progress):
             writer.write(event)
             written += 1
     return written
@@ -45,12 +49,13 @@ def export_events(
 
 def _chosen(
     store: SyncEventStore,
-    run_id: str | None,
+    run_ids: str | Iterable[str] | None,
     workflow_id: str | None,
     on_progress: OnProgress | None,
 ) -> Iterator[RecordedEvent]:
-    if run_id is not None:
-        return store.read_run(run_id)
+    if run_ids is not None:
+        wanted = dict.fromkeys([run_ids] if isinstance(run_ids, str) else run_ids)
+        return _counted(chain.from_iterable(map(store.read_run, wanted)), on_progress)
     everything = _counted(store.read_all(), on_progress)
     if workflow_id is None:
         return everything

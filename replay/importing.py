@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from eventstore import ImportFailed, InvalidArgument, SyncEventStore
 from replay.transfer.event_file import EventFile, Source
-from replay.transfer.formats import check_format
+from replay.transfer.formats import check_format, format_of
 from replay.transfer.histories import Histories, Line, OnBad, good_lines
 from replay.transfer.lookahead import ended_pauses, quick_turns, turns_of
 from replay.transfer.sender import Sender, Sent
@@ -42,6 +42,26 @@ class ImportReport:
         return (self.written + self.already_there) / self.seconds if self.seconds else 0.0
 
 
+def import_events(
+    store: SyncEventStore,
+    source: Source,
+    format: str | None = None,  # noqa: A002 - the setting's name
+    *,
+    skip_bad: bool = False,
+    on_bad: OnBad | None = None,
+    on_progress: OnProgress | None = None,
+) -> ImportReport:
+    """Append the events of a file, each once however often they come; see ``Importer``.
+
+    ``source`` is a path, or a file open for reading bytes, plain or gzip. Raises as
+    ``Importer.run`` does.
+    """
+    importer = Importer(
+        store, format=format, skip_bad=skip_bad, on_bad=on_bad, on_progress=on_progress
+    )
+    return importer.run(source)
+
+
 class Importer:
     """Appends the events of files to a store; ``transfer.jsonl`` describes their fields.
 
@@ -50,6 +70,7 @@ class Importer:
     that a later line ends sets no timer.
 
     - ``format``: ``jsonl``, ``csv``, ``cloudevents`` or ``parquet``; see ``transfer.formats``.
+      Without it a path's name tells, else it is ``jsonl``.
     - ``skip_bad``: leave out lines that cannot be taken, instead of stopping at the first. The
       whole file is then checked before anything is written.
     - ``batch_events``, ``batch_bytes``: the most that is read before it is sent. While one batch
@@ -61,7 +82,7 @@ class Importer:
         self,
         store: SyncEventStore,
         *,
-        format: str = "jsonl",  # noqa: A002 - the setting's name
+        format: str | None = None,  # noqa: A002 - the setting's name
         skip_bad: bool = False,
         batch_events: int = DEFAULT_BATCH_EVENTS,
         batch_bytes: int = DEFAULT_BATCH_BYTES,
@@ -72,7 +93,7 @@ class Importer:
             raise InvalidArgument("batch_events and batch_bytes must be 1 or more")
         self._store = store
         self._settings = store.operations.settings
-        self._format = check_format(format)
+        self._format = None if format is None else check_format(format)
         self._skip_bad = skip_bad
         self._batch_events = min(batch_events, self._settings.max_append_events)
         self._batch_bytes = batch_bytes
@@ -90,9 +111,10 @@ class Importer:
         appending raises; to go on, run it again.
         """
         self.report = ImportReport()
+        kind = self._format or format_of(source)
         began_s = time.perf_counter()
         try:
-            with EventFile.open(source, self._format) as file, ThreadPoolExecutor(1) as thread:
+            with EventFile.open(source, kind) as file, ThreadPoolExecutor(1) as thread:
                 self._import(file, thread)
         finally:
             self.report.seconds = time.perf_counter() - began_s

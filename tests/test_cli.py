@@ -292,6 +292,7 @@ def test_a_file_comes_in_from_stdin_and_goes_out_to_a_file(cli: CommandLine) -> 
     with gzip.open(cli.folder / "out.jsonl.gz") as zipped:
         assert [json.loads(line)["data"] for line in zipped] == [line["data"] for line in lines]
     assert (cli.folder / "out.jsonl").read_text() == cli.text("export")
+    assert cli.text("export", "--run", "r", "--run", "r") == cli.text("export")
     assert cli.json("import", "out.jsonl")["already_there"] == 3
     assert not list(cli.folder.glob("*.part"))
 

@@ -664,11 +664,11 @@ def test_an_export_imported_where_it_came_from_changes_nothing(sync_store: SyncE
 def test_one_run_is_exported_alone(sync_store: SyncEventStore) -> None:
     imported(sync_store, line("run.created"), line("run.created", "s"), line("run.started"))
 
-    lines = list(map(json.loads, exported(sync_store, run_id="r")))
+    lines = list(map(json.loads, exported(sync_store, run_ids="r")))
 
     assert [(each["run_id"], each["version"]) for each in lines] == [("r", 1), ("r", 2)]
     with pytest.raises(RunNotFound):
-        exported(sync_store, run_id="nothing")
+        exported(sync_store, run_ids="nothing")
 
 
 def test_a_workflow_is_exported_with_whole_runs(
@@ -689,7 +689,7 @@ def test_a_workflow_is_exported_with_whole_runs(
 
 def test_a_run_and_a_workflow_together_are_refused(sync_store: SyncEventStore) -> None:
     with pytest.raises(InvalidArgument, match="not both"):
-        exported(sync_store, run_id="r", workflow_id="w")
+        exported(sync_store, run_ids="r", workflow_id="w")
 
 
 def test_lines_have_the_fields_of_the_format_and_no_others(sync_store: SyncEventStore) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from histories import histories
 from hypothesis import HealthCheck, given, settings
-from replaying import HOUR, MS, pause, restorer, travel
+from replaying import HOUR, MS, Workers, pause, restorer, travel
 
 from eventstore import InvalidArgument, InvalidRunId, NewEvent, RunNotFound, Settings
 from eventstore.events.identifiers import new_id
@@ -58,6 +58,29 @@ async def test_a_run_is_seen_as_it_was_at_a_version(
     then = await travel(any_store).state_at("run", version)
     assert (then.run_id, then.status, then.state) == ("run", status, state)
     assert then.version == (4 if version is None else version)
+
+
+async def test_the_state_as_it_is_now_is_loaded(any_store: Any) -> None:
+    await four_steps(any_store)
+    assert await travel(any_store).load_state("run") == await travel(any_store).state_at("run", 4)
+    with pytest.raises(RunNotFound):
+        await travel(any_store).load_state("nobody")
+
+
+async def test_a_restore_from_a_checkpoint_beyond_the_log_is_of_the_one_that_the_log_has(
+    any_store: Any,
+) -> None:
+    # given a run whose window is over, and somebody's word that it was restored from version 99
+    await pause(any_store, "run")
+    paused = await travel(any_store).load_state("run")
+    forged = NewEvent("run.restored", {"pause_id": "p", "checkpoint_version": 99})
+    await any_store.append("run", forged)
+    now = await travel(any_store).load_state("run")
+    assert (now.state, now.checkpoint_version) == ({"step": 1}, paused.checkpoint_version)
+    # when it is restored / then it goes on from its own checkpoint
+    workers = Workers()
+    await restorer(any_store, workers).run_once()
+    assert [context.state for context in workers.contexts] == [{"step": 1}]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from projections.queries.agents import AgentRun, Agents, Message, Thread
 from projections.queries.calls import Call, Calls
+from projections.queries.checkpoints import Checkpoint
 from projections.queries.page import Page
-from projections.queries.pauses import Checkpoint, Pause, Pauses
+from projections.queries.pauses import Pause, Pauses
 from projections.queries.run import Attempt, DeletedRun, Node, Run, RunDetails, WorkflowVersion
 from projections.queries.runs import Runs, Totals
 from projections.queries.spans import Span, spans_of

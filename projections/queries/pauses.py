@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import get_args
 
-import orjson
-
-from eventstore.errors import RunNotFound
+from eventstore.events.payloads import ResumeCause
 from projections.queries.base import Listing, Order, Queries, chosen, filtered
-from projections.queries.conditions import Conditions, check_text, maybe_moment, moment
-from projections.queries.page import Page, check_whole
+from projections.queries.checkpoints import (
+    CHECKPOINTS,
+    LATEST_FIRST,
+    Checkpoint,
+    read_checkpoint,
+)
+from projections.queries.conditions import Conditions, maybe_moment, moment
+from projections.queries.page import Page
+from projections.rows.pauses import REPLACED, RUN_ENDED
 
 STATUSES = ("open", "expired", "resumed", "ended")
 WAITING = ("open", "expired")
 """The statuses of pauses that still hold their run."""
+CAUSES = (*get_args(ResumeCause), RUN_ENDED, REPLACED)
+"""What can end a pause."""
 
 _BY_START = ("paused_ms", "run_id", "version")
 _BY_EXPIRY = ("expires_ms", "run_id", "version")
@@ -28,12 +35,6 @@ ORDERS = {
     "-expires": Order(_BY_EXPIRY, _KINDS, descending=True, present=True),
 }
 """The orders of ``list_pauses``; a minus means downwards: latest first."""
-
-_MAX_VERSION = 2**63 - 1
-_CHECKPOINT = """
-SELECT run_id, version, pause_id, occurred_ms, resume_at, state FROM checkpoints
-WHERE run_id = ? AND version <= ? ORDER BY version DESC LIMIT 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +63,6 @@ class Pause:
     late: bool
     cause: str | None
     actor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What a run can go on from: its state, and where to resume, as saved at ``version``."""
-
-    run_id: str
-    version: int
-    pause_id: str | None
-    saved_at: datetime
-    resume_at: Any
-    state: dict[str, Any]
 
 
 _COLUMNS = (
@@ -143,7 +132,7 @@ class Pauses(Queries):
         workflow_id: str | None = None,
         status: str | Iterable[str] | None = None,
         reason: str | None = None,
-        cause: str | None = None,
+        cause: str | Iterable[str] | None = None,
         actor: str | None = None,
         paused_after: datetime | None = None,
         paused_before: datetime | None = None,
@@ -156,16 +145,17 @@ class Pauses(Queries):
 
         ``status`` is one or several of ``open``, ``expired`` (the window ended, the run still
         waits), ``resumed`` and ``ended`` (with the run); ``WAITING`` are the first two. ``cause``
-        and ``actor`` are what and who ended it. Times need a zone: ``…_after`` includes its
-        moment. Windows without end have no expiry: they are missing where it is asked for or
-        ordered by. Raises ``InvalidArgument`` for a value, order or cursor it cannot take.
+        (one or several of ``CAUSES``) and ``actor`` are what and who ended it. Times need a zone:
+        ``…_after`` includes its moment. Windows without end have no expiry: they are missing
+        where it is asked for or ordered by. Raises ``InvalidArgument`` for a value, order or
+        cursor it cannot take.
         """
         conditions = Conditions()
         conditions.equal("run_id", run_id)
         conditions.equal("workflow_id", workflow_id)
         conditions.among("status", status, STATUSES)
         conditions.equal("reason", reason)
-        conditions.equal("cause", cause)
+        conditions.among("cause", cause, CAUSES)
         conditions.equal("actor", actor)
         conditions.between("paused_ms", paused_after, paused_before)
         conditions.between("expires_ms", None, expiring_before)
@@ -199,35 +189,14 @@ class Pauses(Queries):
         """List a run's checkpoints, the latest first."""
         conditions = Conditions()
         conditions.equal("run_id", run_id)
-        return self._page(_CHECKPOINTS, conditions, _LATEST, limit, cursor)
+        return self._page(CHECKPOINTS, conditions, LATEST_FIRST, limit, cursor)
 
     def checkpoint(self, run_id: str, version: int | None = None) -> Checkpoint | None:
         """Give the latest checkpoint of a run, or the latest up to ``version``; None if none.
 
-        Raises ``RunNotFound``, and ``InvalidArgument`` for a version below 1.
+        Raises ``RunNotFound``; ``InvalidArgument`` for a version below 1, or one that the database
+        does not know yet (see ``wait_for``); ``StoreMismatch`` where it knows a checkpoint, but not
+        the run up to there.
         """
-        up_to = _MAX_VERSION if version is None else check_whole("version", version, _MAX_VERSION)
         with self._database.snapshot() as tx:
-            rows = tx.execute(_CHECKPOINT, (check_text("run_id", run_id), up_to))
-            if not rows and not tx.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)):
-                raise RunNotFound(run_id)
-        return _make_checkpoint(*rows[0]) if rows else None
-
-
-def _make_checkpoint(
-    run_id: str, version: int, pause_id: str | None, occurred_ms: int, resume_at: str, state: str
-) -> Checkpoint:
-    return Checkpoint(
-        run_id=run_id,
-        version=version,
-        pause_id=pause_id,
-        saved_at=moment(occurred_ms),
-        resume_at=orjson.loads(resume_at),
-        state=orjson.loads(state),
-    )
-
-
-_CHECKPOINTS = Listing(
-    "checkpoints", "run_id, version, pause_id, occurred_ms, resume_at, state", _make_checkpoint
-)
-_LATEST = Order(("version",), (int,), descending=True)
+            return read_checkpoint(tx, run_id, version)

@@ -13,6 +13,8 @@ from projections import BUILT_IN, Database, Projection
 from replay.audit.checking import Checked, Checker, Decide
 from replay.audit.history import Deed, history_of
 from replay.audit.verifying import DEFAULT_MAX_FINDINGS, AuditReport, OnProgress, verify
+from replay.exporting import export_events
+from replay.transfer.target import Target
 
 DEFAULT_MAX_DIVERGENCES = 100
 T = TypeVar("T")
@@ -88,6 +90,25 @@ class SyncAudit:
                 on_progress(checked.runs)
         return checked
 
+    def export(
+        self,
+        target: Target,
+        format: str | None = None,  # noqa: A002 - the setting's name
+        *,
+        run_ids: str | Iterable[str] | None = None,
+        workflow_id: str | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Write events to a file, and give how many; see ``replay.export_events``."""
+        return export_events(
+            self._store,
+            target,
+            format,
+            run_ids=run_ids,
+            workflow_id=workflow_id,
+            on_progress=on_progress,
+        )
+
     def _begun(
         self, workflow_id: str | None, since: datetime | None, until: datetime | None
     ) -> Iterator[str]:
@@ -123,6 +144,15 @@ class Audit:
     ) -> Checked:
         """Replay runs against a workflow's decisions; see ``SyncAudit.check``."""
         return await self._in_thread(lambda audit: audit.check(decide, run_ids, **options))
+
+    async def export(
+        self,
+        target: Target,
+        format: str | None = None,  # noqa: A002 - the setting's name
+        **options: Any,
+    ) -> int:
+        """Write events to a file, and give how many; see ``SyncAudit.export``."""
+        return await self._in_thread(lambda audit: audit.export(target, format, **options))
 
     async def _in_thread(self, act: Callable[[SyncAudit], T]) -> T:
         def work() -> T:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,7 +23,6 @@ FORMAT = click.option(
     help="Else the name of FILE tells.",
 )
 MAX_TOLD = 10
-STDIN = Path("-")
 
 
 @click.command("import", cls=Command)
@@ -47,13 +41,12 @@ def import_(session: Session, file: str, *, skip_bad: bool, kind: str | None) ->
     """
     from eventstore import ImportFailed  # noqa: PLC0415
     from replay.importing import Importer  # noqa: PLC0415
-    from replay.transfer.formats import format_of  # noqa: PLC0415
 
     bad = _BadLines()
     with session.store(create=True) as store, progress("importing", 1.0) as tell:
         importer = Importer(
             store,
-            format=kind or format_of(file),
+            format=kind,
             skip_bad=skip_bad,
             on_bad=bad.note,
             on_progress=lambda done, total: tell(done / (total or 1)),
@@ -100,12 +93,12 @@ def _print(session: Session, report: ImportReport) -> None:
 
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), default="-")
-@click.option("--run", "run_id", metavar="RUN", help="Only this run.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run; may come again.")
 @click.option("--workflow", "workflow_id", metavar="WORKFLOW", help="Only runs of this workflow.")
 @FORMAT
 @click.pass_obj
 def export(
-    session: Session, file: str, run_id: str | None, workflow_id: str | None, kind: str | None
+    session: Session, file: str, runs: tuple[str, ...], workflow_id: str | None, kind: str | None
 ) -> None:
     """Write events as JSON lines, CSV, CloudEvents or Parquet.
 
@@ -114,17 +107,16 @@ def export(
     An import of it into an empty store gives the same histories.
     """
     from replay.exporting import export_events  # noqa: PLC0415
-    from replay.transfer.formats import format_of  # noqa: PLC0415
 
     with session.store() as store:
         total = sum(tail.n for tail in store.tails().values())
-        with progress("exporting", total) as tell, _sink(file) as sink:
+        with progress("exporting", total) as tell:
             written = export_events(
                 store,
-                sink,
-                run_id=run_id,
+                sys.stdout.buffer if file == "-" else file,
+                kind,
+                run_ids=runs or None,
                 workflow_id=workflow_id,
-                format=kind or format_of(file),
                 on_progress=tell,
             )
     if file == "-":
@@ -133,24 +125,3 @@ def export(
         emit({"events": written, "file": file})
     else:
         note(f"{written:,} events written to {file}")
-
-
-@contextmanager
-def _sink(file: str) -> Iterator[BinaryIO]:
-    """Open what is written to; a file takes its name when it is complete."""
-    if file == "-":
-        yield sys.stdout.buffer
-        return
-    part = Path(f"{file}.part")
-    try:
-        with part.open("wb") as opened:
-            if file.endswith(".gz"):
-                with gzip.GzipFile(filename="", fileobj=opened, mode="wb") as zipped:
-                    yield cast("BinaryIO", zipped)
-            else:
-                yield opened
-            opened.flush()
-            os.fsync(opened.fileno())
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)

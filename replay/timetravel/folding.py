@@ -69,14 +69,16 @@ class Folding:
         state = RunState(self._run_id) if start is None else RunState.from_json(start.state)
         latest_us = -(2**62) if start is None else start.latest_us
         past = Past(self._operations, self._run_id, self._at, max(0, state.version - 1))
-        kept = state.version
+        kept, unproven = state.version, start
         while not past.done:
             page = yield from past.next_page()
-            if start is not None and page and page[0].version == start.version:
-                if not start.fits(page[0]):
+            if unproven is not None:
+                # No event here is one that occurred later than what is asked for.
+                if not page or not unproven.fits(page[0]):
                     _log.warning("run %r has another history than its snapshot", self._run_id)
                     return (yield from self._plan(None))
                 del page[0]
+                unproven = None
             for event in page:
                 state.apply(event)
                 latest_us = max(latest_us, in_us(event.occurred_at))

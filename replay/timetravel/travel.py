@@ -41,6 +41,10 @@ class TimeTravel:
         await asyncio.to_thread(folding.keep)
         return state
 
+    async def load_state(self, run_id: str) -> RunState:
+        """Give a run's state as it is now: ``state_at`` without a version, and raises as it."""
+        return await self.state_at(run_id)
+
     async def diff(self, run_id: str, a: At, b: At = None) -> list[Change]:
         """Give what differs in a run's ``RunState`` between two versions or times.
 
@@ -114,6 +118,10 @@ class SyncTimeTravel:
         state = self._store.perform(folding.plan())
         folding.keep()
         return state
+
+    def load_state(self, run_id: str) -> RunState:
+        """Give a run's state as it is now; see ``TimeTravel.load_state``."""
+        return self.state_at(run_id)
 
     def diff(self, run_id: str, a: At, b: At = None) -> list[Change]:
         """Give what differs between two versions or times; see ``TimeTravel.diff``."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import PurePath
 from typing import Any, Literal, get_args
@@ -25,9 +26,11 @@ _ENDINGS: dict[str, Format] = {
 }
 
 
-def format_of(name: str) -> Format:
+def format_of(file: object) -> Format:
     """Tell a file's format by its name, with or without ``.gz``; JSON lines where it says none."""
-    plain = PurePath(name.lower().removesuffix(".gz")).name
+    if not isinstance(file, (str, os.PathLike)):
+        return "jsonl"
+    plain = PurePath(os.fspath(file).lower().removesuffix(".gz")).name
     return next((kind for end, kind in _ENDINGS.items() if plain.endswith(end)), "jsonl")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,13 +33,20 @@ class Writer(ABC):
     def finish(self) -> None:  # noqa: B027 - most need nothing
         """Write what the end of the file needs; the sink stays open."""
 
+    def abandon(self) -> None:  # noqa: B027 - the same
+        """Write nothing any more, after an error."""
+
 
 @contextmanager
 def writing(sink: BinaryIO, kind: Format) -> Iterator[Writer]:
     """Give what writes events to a sink. Raises ``InvalidArgument`` where pyarrow is missing."""
     writer = _WRITERS[kind](sink)
-    yield writer
-    writer.finish()
+    try:
+        yield writer
+        writer.finish()
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 class _Lines(Writer):
@@ -56,8 +62,7 @@ class _CloudEvents(Writer):
 class _Csv(Writer):
     def __init__(self, sink: BinaryIO) -> None:
         super().__init__(sink)
-        self._text = io.TextIOWrapper(sink, "utf-8", newline="")
-        self._rows = csv.writer(self._text, lineterminator="\n")
+        self._rows = csv.writer(_Utf8(sink), lineterminator="\n")
         self._rows.writerow(FIELDS)
 
     def write(self, event: RecordedEvent) -> None:
@@ -65,9 +70,15 @@ class _Csv(Writer):
         row["occurred_at"] = event.occurred_at.isoformat().replace("+00:00", "Z")
         self._rows.writerow([row[name] for name in FIELDS])
 
-    def finish(self) -> None:
-        self._text.flush()
-        self._text.detach()
+
+class _Utf8:
+    """Writes text; unlike a ``TextIOWrapper`` it never closes the sink, on an error neither."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+
+    def write(self, text: str) -> None:
+        self._sink.write(text.encode())
 
 
 class _Parquet(Writer):
@@ -102,6 +113,10 @@ class _Parquet(Writer):
         if self._rows:
             self._flush()
         self._file.close()
+
+    def abandon(self) -> None:
+        # Else it would write the end of a file when it is let go, to a sink that is closed.
+        self._file.is_open = False
 
     def _flush(self) -> None:
         self._file.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))

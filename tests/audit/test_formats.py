@@ -60,11 +60,11 @@ def test_what_went_out_comes_back_as_it_was(
     run_id = new_id()
     sync_store.append(run_id, history)
     # when a run goes out and into another store
-    report = Importer(other, format=kind).run(exported(sync_store, kind, run_id=run_id))
+    report = Importer(other, format=kind).run(exported(sync_store, kind, run_ids=run_id))
     # then it is the same there, and again changes nothing
     assert report.written == len(history)
     assert list(map(facts, other.load(run_id))) == list(map(facts, sync_store.load(run_id)))
-    again = Importer(other, format=kind).run(exported(sync_store, kind, run_id=run_id))
+    again = Importer(other, format=kind).run(exported(sync_store, kind, run_ids=run_id))
     assert (again.written, again.already_there) == (0, len(history))
 
 

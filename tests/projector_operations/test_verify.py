@@ -216,3 +216,26 @@ def test_a_projector_at_work_goes_on_from_a_run_made_anew(path: Path) -> None:
 
 def test_a_run_that_nobody_knows_has_no_rows(log: ListLog, database: Database) -> None:
     assert not any(rebuild_run(log, database, "ghost", ALL).values())
+
+
+def test_a_projector_proves_and_mends_the_rows_of_its_own_projections(
+    log: ListLog, database: Database, path: Path
+) -> None:
+    # given a projector, one projection of which is no built-in one, and wrong rows
+    change(path, "UPDATE shipments SET amount = 9 WHERE customer = 'c4'")
+    change(path, "UPDATE runs SET status = 'paused' WHERE run_id = 'run-1'")
+    with Projector(log, database, ALL) as projector:
+        # when it verifies / then it finds what is wrong, of all and of those named
+        told: list[int] = []
+        found = projector.verify(on_progress=lambda at: told.append(at.events))
+        assert {one.table for one in found.differences} == {"shipments", "runs"}
+        assert told
+        assert [one.table for one in projector.verify("runs").differences] == ["runs"]
+        assert len(projector.verify(max_differences=1).differences) == 1
+        # and what it makes anew is right again
+        assert projector.rebuild_run("run-1")["runs"] == 1
+        assert [one.table for one in projector.verify().differences] == ["shipments"]
+        projector.rebuild("shipments")
+        assert projector.verify().found == 0
+        with pytest.raises(InvalidArgument, match="no projection 'x' in this code"):
+            projector.verify("x")

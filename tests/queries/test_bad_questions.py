@@ -72,6 +72,10 @@ def test_what_a_timeline_cannot_take_is_refused(timeline: Timeline, asked: dict[
     "asked",
     [
         {"status": "paused"},
+        {"cause": "typo"},
+        {"cause": SQL},
+        {"cause": ["manual", "typo"]},
+        {"cause": 7},
         {"order": "created"},
         {"expiring_before": datetime(2024, 1, 1)},  # noqa: DTZ001 - that is refused
         {"reason": 7},
@@ -88,6 +92,16 @@ def test_what_a_list_of_pauses_cannot_take_is_refused(
 def test_a_version_is_a_number_from_1(pauses: Pauses, version: Any) -> None:
     with pytest.raises(InvalidArgument, match="version"):
         pauses.checkpoint("waiting", version)
+
+
+def test_a_checkpoint_is_not_asked_for_at_a_version_beyond_the_run(pauses: Pauses) -> None:
+    # given a run of five events, the fourth of which is its latest checkpoint
+    latest = pauses.checkpoint("waiting", 5)
+    assert latest is not None
+    assert latest.version == 4
+    # when one is asked for at a version that nobody knows / then no earlier one is given for it
+    with pytest.raises(InvalidArgument, match=r"knows 5 versions.* no version 6"):
+        pauses.checkpoint("waiting", 6)
 
 
 def test_what_is_asked_of_an_unknown_run_says_so(
@@ -152,7 +166,7 @@ def test_sql_in_every_text_of_the_other_queries_is_only_a_text(database: Databas
     assert runs.deleted_runs(run_id=SQL).items == runs.workflow_versions(SQL) == []
     assert stats.activity(workflow_id=SQL) == stats.run_durations(workflow_id=SQL) == []
     assert stats.node_durations(workflow_id=SQL, node_id=SQL) == stats.waits(workflow_id=SQL) == []
-    found = Pauses(database).list_pauses(workflow_id=SQL, cause=SQL, actor=SQL)
+    found = Pauses(database).list_pauses(workflow_id=SQL, reason=SQL, actor=SQL)
     assert found.items == Pauses(database).checkpoints(SQL).items == []
     for ask in (lambda: stats.activity(SQL), lambda: runs.distinct(SQL)):
         with pytest.raises(InvalidArgument):

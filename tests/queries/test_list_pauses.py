@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from histories import project, record
+from archive.filing import tamper
+from histories import ListLog, project, record
 
+from eventstore.errors import StoreMismatch
 from eventstore.events import NewEvent
-from projections import Pauses, open_database
+from projections import Pauses, Projector, open_database
 from queries.small_runs import HOUR_MS, at, paused, resumed
 
 
@@ -23,6 +25,9 @@ from queries.small_runs import HOUR_MS, at, paused, resumed
         ({"status": ["resumed", "ended"]}, "broken/p done/p"),
         ({"reason": "ask", "order": "paused"}, "done/p waiting/p broken/p waiting/q"),
         ({"reason": "never"}, ""),
+        ({"cause": "manual"}, "done/p"),
+        ({"cause": ["manual", "run_ended"]}, "broken/p done/p"),
+        ({"cause": "signal"}, ""),
         ({"expiring_before": at(4.5)}, "done/p"),
         ({"order": "expires"}, "done/p broken/p waiting/q"),
         ({"run_id": "waiting"}, "waiting/q waiting/p"),
@@ -71,6 +76,23 @@ def test_a_checkpoint_is_the_latest_or_the_latest_up_to_a_version(pauses: Pauses
     assert earlier is not None
     assert (earlier.version, earlier.pause_id) == (3, "p")
     assert pauses.checkpoint("waiting", 2) is None
+
+
+def test_a_checkpoint_that_the_run_does_not_reach_is_told(tmp_path: Path) -> None:
+    # given rows that lost the end of a run, but not its checkpoint
+    path = tmp_path / "runs.db"
+    events = record("r", [paused(1), resumed(2), paused(3)])
+    project(path, events)
+    assert tamper(path, "UPDATE runs SET version = 2") == 1
+    with open_database(path) as database, Projector(ListLog(events), database) as projector:
+        # when it is asked for / then it is told, and no earlier one given for it
+        with pytest.raises(StoreMismatch, match=r"checkpoint at version 3 .* version 2"):
+            Pauses(database).checkpoint("r")
+        # and made anew, as the message says, the rows are as the log is
+        projector.rebuild_run("r")
+        found = Pauses(database).checkpoint("r")
+    assert found is not None
+    assert found.version == 3
 
 
 def test_a_time_that_no_calendar_shows_does_not_break_a_list(tmp_path: Path) -> None:

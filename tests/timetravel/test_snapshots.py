@@ -12,7 +12,15 @@ from archive.filing import ask, tamper
 from samples import ended
 from servers import AnyServer
 
-from eventstore import LogRegressed, NewEvent, Settings, StoreMismatch, SyncEventStore
+from eventstore import (
+    InvalidArgument,
+    LogRegressed,
+    NewEvent,
+    RunNotFound,
+    Settings,
+    StoreMismatch,
+    SyncEventStore,
+)
 from projections.state import RunState, fold
 from replay import SnapshotFile, SyncTimeTravel
 from replay.timetravel import folding
@@ -135,6 +143,59 @@ def test_a_snapshot_of_another_history_is_not_used(
     with caplog.at_level(logging.WARNING):
         assert travels.state_at("run").state["new"] == 1
     assert "another history" in caplog.text
+
+
+def test_a_snapshot_of_another_history_is_not_used_for_a_time_either(
+    sync_store: SyncEventStore, travels: SyncTimeTravel, server: AnyServer
+) -> None:
+    # given a run whose events were lost, and others, that occurred later, took their place
+    travels.state_at("run")
+    keys = sync_store.operations.keys
+    server.admin.delete(keys.run("run"), keys.head("run"))
+    sync_store.append("run", [step(n + 1_000) for n in range(EVENTS)])
+    # when it is asked for at a time before them / then nothing of what was lost is shown
+    assert travels.state_at("run", NOON + timedelta(minutes=57)) == RunState("run")
+
+
+def test_a_snapshot_of_a_run_that_is_gone_is_not_used(
+    sync_store: SyncEventStore, travels: SyncTimeTravel, server: AnyServer
+) -> None:
+    # given a server that came back from a copy of before the run
+    travels.state_at("run")
+    keys = sync_store.operations.keys
+    server.admin.delete(keys.run("run"), keys.head("run"))
+    # when somebody asks for it / then there is no such run
+    for at in (None, 57, NOON + timedelta(minutes=57)):
+        with pytest.raises(RunNotFound):
+            travels.state_at("run", at)
+
+
+def test_a_snapshot_of_another_store_is_not_used(
+    travels: SyncTimeTravel, server: AnyServer, namespace: str, path: Path
+) -> None:
+    # given snapshots of one store, and a shorter run of the same name in another one
+    travels.state_at("run")
+    with (
+        SyncEventStore.open(server.url, namespace=f"{namespace}-b") as other,
+        SnapshotFile(path) as snapshots,
+    ):
+        other.append("run", [step(n) for n in (101, 102)])
+        there = SyncTimeTravel(other, snapshots=snapshots)
+        # when the other one is asked / then it tells its own run
+        assert there.state_at("run") == fold(other.load("run"))
+        with pytest.raises(InvalidArgument, match="there is no version 57"):
+            there.state_at("run", 57)
+    server.forget(f"{namespace}-b")
+
+
+def test_the_state_as_it_is_now_is_loaded_from_the_nearest_snapshot(
+    sync_store: SyncEventStore, travels: SyncTimeTravel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = fold(sync_store.load("run"))
+    assert travels.load_state("run") == expected
+    folded = counted(monkeypatch)
+    assert travels.load_state("run") == expected
+    assert folded == list(range(91, EVENTS + 1))
 
 
 def test_a_damaged_snapshot_is_not_used(
