@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -40,12 +41,17 @@ class Ground:
             return sum(one["name"] == name for one in client.client_list())
 
     def forget(self, *names: str) -> None:
-        """Delete whatever was written under these names and namespaces."""
+        """Delete whatever was written under these names and namespaces, and wait until it is gone.
+
+        The server frees it in a thread of its own, beside what is measured next.
+        """
         with self.client() as client:
             for name in names:
                 for pattern in (f"{name}*", f"{{{name}:*"):
                     for keys in _pages(client.scan_iter(pattern, count=1_000)):
                         client.unlink(*keys)
+            while client.info("memory")["lazyfree_pending_objects"]:
+                time.sleep(0.01)
 
 
 def _pages(keys: Iterator[bytes], size: int = 1_000) -> Iterator[list[bytes]]:

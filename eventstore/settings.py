@@ -36,7 +36,7 @@ class Settings:
     the server busy for one or two seconds."""
     max_waiting_appends: int = 10_000
     """Appends waiting in this process; beyond it, callers wait for room."""
-    max_script_events: int = 1_000
+    max_script_events: int = 100
     """The most events one script call carries: it bounds how long the server is busy."""
     max_script_bytes: int = 4_194_304
     """The most bytes of events one script call carries (one append alone may exceed it)."""

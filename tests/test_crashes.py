@@ -242,7 +242,7 @@ async def test_a_thread_that_is_interrupted_while_it_sends_leaves_the_others_the
     line = executor._line(blocking=False)
     exchange = line.exchange
 
-    def interrupted(commands: object) -> None:
+    def interrupted(*_: object) -> None:
         monkeypatch.setattr(line, "exchange", exchange)
         raise KeyboardInterrupt
 

@@ -28,6 +28,8 @@ def name_problem(value: object) -> str | None:
     """Say what is wrong with a name, or None for a good one."""
     if not isinstance(value, str):
         return f"must be a string, not {type(value).__name__}"
+    if value.isascii() and value.isprintable() and 0 < len(value) <= MAX_NAME_BYTES:
+        return None  # most are like this, and each append asks
     if not value:
         return "must not be empty"
     if _CONTROL.search(value):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
 
-from eventstore.appends import PreparedAppend
+from eventstore.appends import AppendResult, PreparedAppend
 from eventstore.clock import Monotonic
 from eventstore.commands import AppendOutcome, Command, append_batch
 from eventstore.errors import OutcomeUnknown, RunStoreError, ServerRefused
@@ -87,6 +87,11 @@ class AppendQueue:
     def partitions(self) -> list[int]:
         """The partitions for which appends wait."""
         return [partition for partition, waiting in enumerate(self._waiting) if waiting]
+
+    @property
+    def events_a_turn(self) -> int:
+        """How many events go out together at the most, when appends of all partitions wait."""
+        return self._keys.partitions * self._settings.max_script_events
 
     @property
     def is_done(self) -> bool:
@@ -166,8 +171,11 @@ class AppendQueue:
         self, tickets: Sequence[Ticket], outcomes: Sequence[AppendOutcome], confirmed: Any
     ) -> list[Ticket]:
         again: list[Ticket] = []
+        is_confirmed = self._durability.command is None
         for ticket, outcome in zip(tickets, outcomes, strict=True):
-            if not isinstance(outcome, ServerRefused):
+            if is_confirmed and isinstance(outcome, AppendResult):
+                ticket.settle(outcome)
+            elif not isinstance(outcome, ServerRefused):
                 ticket.settle(self._durability.judge(outcome, confirmed))
             elif is_not_now(refusal := ResponseError(outcome.reply)):
                 again += self._expire([ticket], refusal)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from eventstore.appends import Append, PreparedAppend, prepare
+from eventstore.appends import Append, AppendResult, PreparedAppend, prepare
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.plan import Appends, Plan, Recall, Step, Wait
@@ -105,7 +105,9 @@ class AsyncExecutor:
             if self._sender is None:
                 return InvalidArgument(NOT_OPEN)
             outcome = await self._sender.send(prepared)
-            return await self._recalled(prepared, outcome) if is_archived(outcome) else outcome
+            if isinstance(outcome, AppendResult):
+                return outcome
+            return await self._recalled(prepared, outcome)
         except asyncio.CancelledError:
             if self._sender is not None:  # what gives its room back must not go on waiting
                 self._sender.withdraw(prepared)

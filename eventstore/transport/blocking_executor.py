@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from eventstore.appends import Append, PreparedAppend, prepare
@@ -15,6 +15,7 @@ from eventstore.recall import is_archived, look_up
 from eventstore.server import EmbeddedServer
 from eventstore.transport.append_queue import AppendQueue, Call
 from eventstore.transport.async_executor import NOT_OPEN, revive
+from eventstore.transport.batch import Batch, Place
 from eventstore.transport.failures import ConnectionLost, is_not_now, refusal_of, unavailable
 from eventstore.transport.lines import BlockingLine
 from eventstore.transport.opening import Opened, Opening
@@ -22,21 +23,6 @@ from eventstore.transport.patience import Patience
 from eventstore.transport.shelf import Shelf
 
 T = TypeVar("T")
-
-
-class _Place:
-    """Where an append's outcome is put."""
-
-    __slots__ = ("outcome",)
-
-    def __init__(self) -> None:
-        self.outcome: AppendOutcome | None = None
-
-    def done(self) -> bool:
-        return self.outcome is not None
-
-    def set_result(self, outcome: AppendOutcome, /) -> None:
-        self.outcome = outcome
 
 
 class BlockingExecutor:
@@ -115,19 +101,18 @@ class BlockingExecutor:
         queue = self._queue
         if queue is None:
             raise InvalidArgument(NOT_OPEN)
-        prepared = [self._prepared(append) for append in appends]
-        outcomes = self._send(queue, prepared)
-        for place, outcome in enumerate(outcomes):
-            append = prepared[place]
-            if is_archived(outcome) and isinstance(append, PreparedAppend):
-                outcomes[place] = self._recalled(queue, append, outcome)
-        return outcomes
+        return [
+            self._recalled(queue, place.prepared, outcome)
+            if place.prepared is not None and is_archived(outcome)
+            else outcome
+            for place in self._send(queue, appends)
+            if (outcome := place.outcome) is not None
+        ]
 
-    def _prepared(self, append: Append) -> PreparedAppend | RunStoreError:
-        try:
-            return prepare(append, self._settings)
-        except RunStoreError as error:
-            return error
+    def _prepared(self, append: Append | PreparedAppend) -> PreparedAppend:
+        if isinstance(append, PreparedAppend):
+            return append
+        return prepare(append, self._settings)
 
     def _recalled(
         self, queue: AppendQueue, append: PreparedAppend, outcome: AppendOutcome
@@ -141,34 +126,29 @@ class BlockingExecutor:
             if not isinstance(found, PreparedAppend):
                 return found or outcome
             append = found
-            (outcome,) = self._send(queue, [append])
+            (place,) = self._send(queue, [append])
+            outcome = place.outcome or outcome
         return outcome
 
-    def _send(
-        self, queue: AppendQueue, appends: Sequence[PreparedAppend | RunStoreError]
-    ) -> list[AppendOutcome]:
-        places = [_Place() for _ in appends]
-        for place, append in zip(places, appends, strict=True):
-            if isinstance(append, RunStoreError):
-                place.set_result(append)
-                continue
-            with self._waiting:
-                queue.add(append, place)
-        while not all(place.done() for place in places):
+    def _send(self, queue: AppendQueue, appends: Sequence[Append | PreparedAppend]) -> list[Place]:
+        batch = Batch(queue, self._waiting, appends, self._prepared)
+        while not batch.is_done:
             with self._sending:
                 # Another thread may have sent ours along while this one waited for its turn.
-                if not all(place.done() for place in places):
-                    self._deliver(queue)
-        return [place.outcome for place in places if place.outcome is not None]
+                if not queue:
+                    batch.feed()
+                if not batch.is_done:
+                    self._deliver(queue, batch.feed)
+        return batch.places
 
-    def _deliver(self, queue: AppendQueue) -> None:
-        """Send one batch until every append in it is settled."""
+    def _deliver(self, queue: AppendQueue, meanwhile: Callable[[], None]) -> None:
+        """Send what waits until every append of it is settled."""
         patience = Patience(self._settings)
         while True:
             with self._waiting:
                 calls = queue.take(queue.partitions)
             try:
-                again = self._attempt_batch(queue, calls)
+                again = self._attempt_calls(queue, calls, meanwhile)
             except BaseException:
                 # Ctrl-C in this thread: the others' appends travel on with another one.
                 with self._waiting:
@@ -178,14 +158,16 @@ class BlockingExecutor:
                 return
             self._pause(patience)
 
-    def _attempt_batch(self, queue: AppendQueue, calls: list[Call]) -> bool:
+    def _attempt_calls(
+        self, queue: AppendQueue, calls: list[Call], meanwhile: Callable[[], None]
+    ) -> bool:
         """Send calls once; say whether some of it is to be tried again."""
         commands: list[Command[Any]] = [call.command for call in calls]
         if queue.confirmation is not None:
             commands.append(queue.confirmation)
         line = self._line(blocking=False)
         try:
-            replies = line.exchange(commands)
+            replies = line.exchange(commands, meanwhile)
         except ConnectionLost as loss:
             with self._waiting:
                 return queue.lost(calls, loss)

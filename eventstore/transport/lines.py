@@ -220,12 +220,17 @@ class BlockingLine:
         self._pool = _pool(blocking_redis, blocking_sentinel, retry, target, settings, timeout_s)
         self._room = threading.BoundedSemaphore(settings.max_connections)
 
-    def exchange(self, commands: Sequence[Command[Any]]) -> list[Any]:
-        """Send all, read all; the blocking twin of ``AsyncLine.exchange``."""
+    def exchange(
+        self, commands: Sequence[Command[Any]], meanwhile: Callable[[], None] = lambda: None
+    ) -> list[Any]:
+        """Send all, read all; the blocking twin of ``AsyncLine.exchange``.
+
+        ``meanwhile`` is called in between, while the server is at work.
+        """
         with self._room:
             connection = self._connect()
             try:
-                return self._converse(connection, commands)
+                return self._converse(connection, commands, meanwhile)
             except BROKEN as error:
                 connection.disconnect()
                 raise ConnectionLost(error, sent=True) from error
@@ -235,11 +240,13 @@ class BlockingLine:
             finally:
                 self._pool.release(connection)
 
-    def _converse(self, connection: Any, commands: Sequence[Command[Any]]) -> list[Any]:
-        replies = self._talk(connection, [words_of(c) for c in commands])
+    def _converse(
+        self, connection: Any, commands: Sequence[Command[Any]], meanwhile: Callable[[], None]
+    ) -> list[Any]:
+        replies = self._talk(connection, [words_of(c) for c in commands], meanwhile)
         places = _unanswered(commands, replies)
         if places:
-            again = self._talk(connection, _loading(commands, places))
+            again = self._talk(connection, _loading(commands, places), lambda: None)
             for place, reply in zip(places, again[-len(places) :], strict=True):
                 replies[place] = reply
         return replies
@@ -252,8 +259,11 @@ class BlockingLine:
                 raise final from None
             raise ConnectionLost(error, sent=False) from error
 
-    def _talk(self, connection: Any, calls: Sequence[Words]) -> list[Any]:
+    def _talk(
+        self, connection: Any, calls: Sequence[Words], meanwhile: Callable[[], None]
+    ) -> list[Any]:
         connection.send_packed_command(_packed(calls), check_health=False)
+        meanwhile()
         replies: list[Any] = []
         for _ in calls:
             try:
