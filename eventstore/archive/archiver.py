@@ -164,7 +164,9 @@ class Archiver:
             return
         self._lock.acquire()
         try:
-            Binding.of(self._store).check(self._archive.database)
+            Binding.of(self._store.identity, self._store.operations.keys).check(
+                self._archive.database
+            )
             erase_earlier(self._archive, self._clock)
             self._ledger.load()
         except BaseException:

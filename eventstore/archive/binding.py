@@ -7,15 +7,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from eventstore.archive.layout import SCHEMA
 from eventstore.clock import Clock, to_ms
 from eventstore.errors import ServerRefused, StoreMismatch
+from eventstore.keys import Keys
 from eventstore.sqlite import Database, Transaction
-
-if TYPE_CHECKING:
-    from eventstore.sync_store import SyncEventStore
 
 _FACTS = "SELECT name, value FROM facts WHERE name IN ('store_id', 'namespace', 'partitions')"
 _KEEP = "INSERT INTO facts (name, value) VALUES (?, ?)"
@@ -30,10 +27,9 @@ class Binding:
     partitions: int
 
     @classmethod
-    def of(cls, store: SyncEventStore) -> Binding:
-        """Give that of an open store."""
-        keys = store.operations.keys
-        return cls(store.identity, keys.namespace, keys.partitions)
+    def of(cls, store_id: str, keys: Keys) -> Binding:
+        """Give that of a store, from its identity and its keys."""
+        return cls(store_id, keys.namespace, keys.partitions)
 
     @classmethod
     def read(cls, database: Database) -> Binding:

@@ -73,7 +73,7 @@ def verify(
     """
     tell = on_progress or (lambda _: None)
     if store is not None:
-        Binding.of(store).check(archive.database)
+        Binding.of(store.identity, store.operations.keys).check(archive.database)
     findings, holes = Findings(max_findings), Holes(max_findings)
     rows = RowCheck(History(archive), findings, holes)
     key = None if key is None else check_seal_key(key)

@@ -108,7 +108,7 @@ class _Audit:
         if archive is None:
             return None
         try:
-            Binding.of(self._store).check(archive.database)
+            Binding.of(self._store.identity, self._store.operations.keys).check(archive.database)
         except StoreMismatch as mismatch:
             self.unchecked.append(str(mismatch))
             return None

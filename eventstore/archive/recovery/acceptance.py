@@ -79,7 +79,7 @@ def accept(
             for loss in losses.partitions:
                 heads |= _set_aside(tx, loss, ledger.next_seal)
             if losses.is_new_store:
-                Binding.of(store).rebind(tx)
+                Binding.of(store.identity, store.operations.keys).rebind(tx)
             kept = [loss.kept for loss in losses.partitions]
             seal = ledger.seal(tx, "accepted", kept, losses.events, heads, reason)
         Standing(since_ms=to_ms(clock())).write(archive.database)

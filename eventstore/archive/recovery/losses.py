@@ -84,7 +84,7 @@ def lost(archive: Archive, store: SyncEventStore) -> Losses:
     Raises ``StoreMismatch`` for the archive of another namespace, ``HistoryGap`` where the log
     was cut so far that nobody can tell.
     """
-    is_new_store = Binding.of(store).is_replaced(archive.database)
+    is_new_store = Binding.of(store.identity, store.operations.keys).is_replaced(archive.database)
     return store.perform(_search(archive, store.operations.keys, is_new_store=is_new_store))
 
 

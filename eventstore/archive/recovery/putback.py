@@ -119,7 +119,10 @@ def _by_size(page: list[Entry]) -> Iterator[list[Entry]]:
 
 
 def _adopt(archive: Archive, store: SyncEventStore, *, allowed: bool) -> None:
-    known, wanted = Binding.of(store), Binding.read(archive.database)
+    known, wanted = (
+        Binding.of(store.identity, store.operations.keys),
+        Binding.read(archive.database),
+    )
     if not allowed:
         raise StoreMismatch(
             f"namespace {known.namespace!r} is not the one that was archived, and events were "
