@@ -157,15 +157,15 @@ def _die(line: Any, number: int, moment: str) -> None:
         if calls == number and now == moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def exchange_async(self: Any, commands: Any) -> Any:
+    async def exchange_async(self: Any, *arguments: Any) -> Any:
         meet("before")
-        replies = await exchange(self, commands)
+        replies = await exchange(self, *arguments)
         meet("after")
         return replies
 
-    def exchange_blocking(self: Any, commands: Any) -> Any:
+    def exchange_blocking(self: Any, *arguments: Any) -> Any:
         meet("before")
-        replies = exchange(self, commands)
+        replies = exchange(self, *arguments)
         meet("after")
         return replies
 

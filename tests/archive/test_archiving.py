@@ -180,7 +180,8 @@ def test_of_two_who_make_an_archive_the_first_one_made_it(
 ) -> None:
     fill(sync_store)
     archived(sync_store, path)
-    make_archive(path, Binding.of(sync_store), system_clock)
+    binding = Binding.of(sync_store.identity, sync_store.operations.keys)
+    make_archive(path, binding, system_clock)
     assert archived(sync_store, path) == 0
     with opened(sync_store, path) as archive:
         assert verify(archive, store=sync_store).events == 30

@@ -308,8 +308,8 @@ def test_a_call_whose_reply_is_lost_is_counted_once(
 ) -> None:
     exchange, lost_replies = BlockingLine.exchange, []
 
-    def exchanged(self: BlockingLine, commands: Sequence[Command[Any]]) -> Any:
-        replies = exchange(self, commands)
+    def exchanged(self: BlockingLine, commands: Sequence[Command[Any]], *others: Any) -> Any:
+        replies = exchange(self, commands, *others)
         if commands[0].script == "putback" and not lost_replies:
             lost_replies.append(replies)
             raise ConnectionLost(OSError("torn"), sent=True)
