@@ -92,10 +92,11 @@ def changes_of(run_id: str, events: Sequence[NewEvent]) -> list[TimerChange]:
     A pause sets the end of its window and of its waiting; whatever ends the pause clears them.
     A run that pauses does not stall. The end of a run clears all of its timers, in the script.
     """
-    events = [event for event in events if event.type in TIMED]
     changes: dict[Timer, TimerChange] = {}
     rests = False
     for event in events:
+        if event.type not in TIMED:
+            continue
         if event.type in _BEGINNINGS:
             stall = Timer(STALL, run_id, "")
             options = event.data.get("options") or {}

@@ -65,7 +65,9 @@ def watch_changes(run_id: str, events: Sequence[NewEvent]) -> list[WatchChange]:
     The end of a run clears all of its entries, in the script.
     """
     changes: dict[str, WatchChange] = {}
-    for event in [event for event in events if event.type in WATCHING]:
+    for event in events:
+        if event.type not in WATCHING:
+            continue
         data = event.data
         if event.type in ("run.paused", "run.resumed"):
             holder = f"p:{data['pause_id']}"

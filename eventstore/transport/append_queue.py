@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
 
-from eventstore.appends import AppendResult, PreparedAppend
+from eventstore.appends import PreparedAppend
 from eventstore.clock import Monotonic
 from eventstore.commands import AppendOutcome, Command, append_batch
 from eventstore.errors import OutcomeUnknown, RunStoreError, ServerRefused
@@ -171,11 +171,8 @@ class AppendQueue:
         self, tickets: Sequence[Ticket], outcomes: Sequence[AppendOutcome], confirmed: Any
     ) -> list[Ticket]:
         again: list[Ticket] = []
-        is_confirmed = self._durability.command is None
         for ticket, outcome in zip(tickets, outcomes, strict=True):
-            if is_confirmed and isinstance(outcome, AppendResult):
-                ticket.settle(outcome)
-            elif not isinstance(outcome, ServerRefused):
+            if not isinstance(outcome, ServerRefused):
                 ticket.settle(self._durability.judge(outcome, confirmed))
             elif is_not_now(refusal := ResponseError(outcome.reply)):
                 again += self._expire([ticket], refusal)

@@ -30,6 +30,13 @@ class Place:
         """Take the outcome."""
         self.outcome = outcome
 
+    @property
+    def settled(self) -> AppendOutcome:
+        """The outcome, which is there once the batch is done."""
+        if self.outcome is None:
+            raise AssertionError("this append has no outcome yet")
+        return self.outcome
+
 
 class Batch:
     """Appends that one thread asks for together.
@@ -49,7 +56,7 @@ class Batch:
         self._lock = lock
         self._prepare = prepare
         self.places = [Place() for _ in appends]
-        self._coming = iter(list(zip(self.places, appends, strict=True)))
+        self._coming = zip(self.places, appends, strict=True)
         self._unsettled = iter(self.places)
         self._next = next(self._unsettled, None)
         self.feed()  # now, so that a thread that is sending takes them along

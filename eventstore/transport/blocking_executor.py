@@ -101,34 +101,24 @@ class BlockingExecutor:
         queue = self._queue
         if queue is None:
             raise InvalidArgument(NOT_OPEN)
-        return [
-            self._recalled(queue, place.prepared, outcome)
-            if place.prepared is not None and is_archived(outcome)
-            else outcome
-            for place in self._send(queue, appends)
-            if (outcome := place.outcome) is not None
-        ]
+        return [self._recalled(queue, place) for place in self._send(queue, appends)]
 
     def _prepared(self, append: Append | PreparedAppend) -> PreparedAppend:
         if isinstance(append, PreparedAppend):
             return append
         return prepare(append, self._settings)
 
-    def _recalled(
-        self, queue: AppendQueue, append: PreparedAppend, outcome: AppendOutcome
-    ) -> AppendOutcome:
-        """Settle a retried append whose run stream was dropped since."""
-        while is_archived(outcome):
+    def _recalled(self, queue: AppendQueue, place: Place) -> AppendOutcome:
+        """Give the outcome; a retried append whose run stream was dropped since is settled."""
+        while place.prepared is not None and is_archived(place.settled):
             try:
-                found = self._recall(look_up(append, outcome))
+                found = self._recall(look_up(place.prepared, place.settled))
             except RunStoreError as error:
                 return error
             if not isinstance(found, PreparedAppend):
-                return found or outcome
-            append = found
-            (place,) = self._send(queue, [append])
-            outcome = place.outcome or outcome
-        return outcome
+                return found or place.settled
+            (place,) = self._send(queue, [found])
+        return place.settled
 
     def _send(self, queue: AppendQueue, appends: Sequence[Append | PreparedAppend]) -> list[Place]:
         batch = Batch(queue, self._waiting, appends, self._prepared)

@@ -37,7 +37,6 @@ from eventstore.transport.target import Target
 
 T = TypeVar("T")
 
-
 SENT_BYTES = 65_536
 """So much is sent at once where more is to be sent."""
 
@@ -211,6 +210,10 @@ class AsyncLine:
             await sentinel.aclose()
 
 
+def _nothing() -> None:
+    """Wait for the replies at once."""
+
+
 class BlockingLine:
     """A bounded set of connections for threads; see the module."""
 
@@ -221,7 +224,7 @@ class BlockingLine:
         self._room = threading.BoundedSemaphore(settings.max_connections)
 
     def exchange(
-        self, commands: Sequence[Command[Any]], meanwhile: Callable[[], None] = lambda: None
+        self, commands: Sequence[Command[Any]], meanwhile: Callable[[], None] = _nothing
     ) -> list[Any]:
         """Send all, read all; the blocking twin of ``AsyncLine.exchange``.
 
@@ -246,7 +249,7 @@ class BlockingLine:
         replies = self._talk(connection, [words_of(c) for c in commands], meanwhile)
         places = _unanswered(commands, replies)
         if places:
-            again = self._talk(connection, _loading(commands, places), lambda: None)
+            again = self._talk(connection, _loading(commands, places))
             for place, reply in zip(places, again[-len(places) :], strict=True):
                 replies[place] = reply
         return replies
@@ -260,7 +263,7 @@ class BlockingLine:
             raise ConnectionLost(error, sent=False) from error
 
     def _talk(
-        self, connection: Any, calls: Sequence[Words], meanwhile: Callable[[], None]
+        self, connection: Any, calls: Sequence[Words], meanwhile: Callable[[], None] = _nothing
     ) -> list[Any]:
         connection.send_packed_command(_packed(calls), check_health=False)
         meanwhile()
