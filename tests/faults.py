@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 
 T = TypeVar("T")
 PROJECT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
 SHIMS = Path(__file__).with_name("shims")
 LOOK_EVERY_S = 0.005
 
@@ -102,6 +103,23 @@ class Python:
         # Not communicate(): it would not see what line() has buffered.
         assert self._process.stdout is not None
         return self._process.stdout.read()
+
+
+def steps_survived(module: str, *arguments: object, folder: Path = PROJECT) -> int:
+    """Run a module of the tests that is killed at each of its steps; give how many there were.
+
+    It fails where a kill left a trace. ``folder`` is where it works.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{PROJECT}:{TESTS}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
 
 
 def run_python(

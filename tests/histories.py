@@ -139,6 +139,18 @@ def with_values_apart(events: Iterable[NewEvent]) -> list[NewEvent]:
     return told
 
 
+def folded(events: Iterable[RecordedEvent]) -> RunState:
+    """Fold events, once straight and once through JSON at each step, which must not differ."""
+    straight, through_json = RunState(), RunState()
+    for event in events:
+        straight.apply(event)
+        through_json = RunState.from_json(through_json.to_json())
+        through_json.apply(event)
+        assert through_json == straight
+        assert through_json.to_json() == straight.to_json()
+    return straight
+
+
 def record(
     run_id: str,
     new_events: Iterable[NewEvent],

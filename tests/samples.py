@@ -49,3 +49,10 @@ def deleted() -> NewEvent:
 def contents(server: AnyServer, namespace: str) -> dict[bytes, bytes]:
     """Give every key of a namespace with its bytes: equal before and after means untouched."""
     return {key: server.admin.dump(key) for key in server.keys(namespace)}
+
+
+def go_back(server: AnyServer, namespace: str, copy: dict[bytes, bytes]) -> None:
+    """Let a namespace hold what ``contents`` gave of it, and nothing else."""
+    server.forget(namespace)
+    for key, value in copy.items():
+        server.admin.restore(key, 0, value)

@@ -24,7 +24,7 @@ from group_samples import (
     until,
 )
 from proxy import Fault, Proxy
-from samples import contents, noted, notes
+from samples import contents, go_back, noted, notes
 from servers import AnyServer, Server
 
 from eventstore import (
@@ -490,9 +490,7 @@ async def test_an_older_copy_that_others_went_on_with_is_told(
     await store.append("run", notes(2))
     assert await group.run_once() == 2
     # when that copy is put back, and more is appended to it
-    server.forget(namespace)
-    for key, value in copy.items():
-        server.admin.restore(key, 0, value)
+    go_back(server, namespace, copy)
     await store.append("run", notes(2))
     # then
     with pytest.raises(LogRegressed):

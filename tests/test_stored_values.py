@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from histories import record
+from histories import folded, record
 
 from eventstore import CorruptEvent, InvalidEvent, NewEvent, Settings
 from eventstore.events import STORED, value_digest
@@ -38,14 +38,7 @@ def resumed(pause_id: str, **patch: Any) -> NewEvent:
 
 def after(*events: NewEvent) -> RunState:
     """Fold events, once straight and once through JSON at each step."""
-    straight, through_json = RunState(), RunState()
-    for event in record("run", events):
-        straight.apply(event)
-        through_json = RunState.from_json(through_json.to_json())
-        through_json.apply(event)
-        assert through_json == straight
-        assert through_json.to_json() == straight.to_json()
-    return straight
+    return folded(record("run", events))
 
 
 def held(run: RunState) -> list[Any]:

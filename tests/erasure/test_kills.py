@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from faults import PROJECT
+from faults import steps_survived
 from servers import Server
-
-TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.timeout(300)
@@ -19,13 +14,5 @@ TESTS = Path(__file__).parents[1]
 def test_a_kill_at_any_step_leaves_nothing_that_the_next_run_does_not_erase(
     own_server: Server, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "erasure.killed", own_server.url, str(tmp_path)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{PROJECT}:{TESTS}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 20
+    steps = steps_survived("erasure.killed", own_server.url, tmp_path, folder=tmp_path)
+    assert steps > 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from archive.filing import ask
 from retention.ground import Ground
-from samples import noted
+from samples import contents, go_back, noted
 from servers import Server
 
 from erasure.conftest import MARKER, delete, speak
@@ -54,13 +54,10 @@ def test_a_deletion_that_was_lost_still_explains_what_it_erased(own: Ground) -> 
     # given a server that went back to before a deletion, which the archive had taken in
     with own as ground:
         speak(ground)
-        copy = {key: ground.server.admin.dump(key) for key in ground.server.keys("runs")}
+        copy = contents(ground.server, "runs")
         delete(ground)
         ground.archive()
-        for key in ground.server.keys("runs"):
-            ground.server.admin.delete(key)
-        for key, value in copy.items():
-            ground.server.admin.restore(key, 0, value)
+        go_back(ground.server, "runs", copy)
         # when that is accepted, and the run goes on
         with ground.opened_archive() as archive:
             accept(archive, ground.store, "an old copy")
@@ -82,13 +79,10 @@ def test_what_was_accepted_as_lost_is_erased_with_its_run(own: Ground) -> None:
     # given events that the server lost, and that the archive keeps as lost
     with own as ground:
         ground.store.append("secret", noted("known"))
-        copy = {key: ground.server.admin.dump(key) for key in ground.server.keys("runs")}
+        copy = contents(ground.server, "runs")
         speak(ground)
         ground.archive()
-        for key in ground.server.keys("runs"):
-            ground.server.admin.delete(key)
-        for key, value in copy.items():
-            ground.server.admin.restore(key, 0, value)
+        go_back(ground.server, "runs", copy)
         with ground.opened_archive() as archive:
             accept(archive, ground.store, "an old copy")
         lost_ones = "SELECT run_id, event IS NULL FROM lost_events ORDER BY run_id"
