@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 from eventstore.clock import Clock, monotonic, system_clock, to_ms
+from eventstore.collector import uncollected
 from eventstore.errors import ProjectionFailed
 from eventstore.events import DELETED, Position, RecordedEvent
-from projections.collector import uncollected
 from projections.database import Database, Transaction
 from projections.feeding import Stopped, feed, not_yet
 from projections.log import Log

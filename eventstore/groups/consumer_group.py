@@ -60,7 +60,8 @@ class ConsumerGroup:
       (a pod's, a host's) lets the member go on at once with what it had; else one is made up,
       and the partitions of one that was killed are free after ``lease_ms``.
     - ``concurrency``: runs handled at the same time.
-    - ``batch_events``: about how many events one exchange with the server takes.
+    - ``batch_events``: about how many events one exchange with the server takes; while one batch is
+      handled, the next is taken.
     - ``max_in_hand_events``: how many events this member keeps in memory, those of runs that
       wait after a failure included; when it is reached, no more are taken.
     - ``max_unacknowledged_events``: how many events may be taken and not yet through, those left

@@ -165,14 +165,17 @@ class Member:
 
     @property
     def _has_room(self) -> bool:
-        """Whether to take more: a batch ahead of the workers, and past runs that wait."""
+        """Whether to take more: one batch is handled, the next is on its way; past runs that wait.
+
+        The second one is what keeps handlers and server at work at the same time.
+        """
         hand, bounds = self._hand, self._bounds
         if hand.in_memory >= bounds.max_in_hand_events:
             return False
         outstanding = hand.outstanding
         if outstanding >= bounds.max_unacknowledged_events:
             return False
-        return outstanding < bounds.batch_events or self._workers.has_room
+        return outstanding < 2 * bounds.batch_events or self._workers.has_room
 
     async def _take(self, *, check_end: bool) -> int:
         count = await self._exchanges.take(check_end=check_end)

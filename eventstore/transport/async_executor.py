@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from eventstore.appends import Append, AppendResult, PreparedAppend, prepare
+from eventstore.collector import uncollected
 from eventstore.commands import AppendOutcome, Command
 from eventstore.errors import InvalidArgument, RunStoreError
 from eventstore.plan import Appends, Plan, Recall, Step, Wait
@@ -174,7 +175,8 @@ class AsyncExecutor:
                 replies = await line.exchange(commands)
                 failed = next((r for r in replies if isinstance(r, Exception)), None)
                 if failed is None:
-                    return [c.decode(r) for c, r in zip(commands, replies, strict=True)]
+                    with uncollected():
+                        return [c.decode(r) for c, r in zip(commands, replies, strict=True)]
                 if not is_not_now(failed):
                     raise refusal_of(failed)
                 await line.forget_idle()

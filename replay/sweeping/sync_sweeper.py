@@ -9,7 +9,7 @@ from typing import Generic
 
 from eventstore import StoreUnavailable, SyncEventStore
 from eventstore.clock import monotonic
-from projections.collector import uncollected
+from eventstore.collector import uncollected
 from replay.context import RunContext
 from replay.expiry import Handover
 from replay.sweeping.job import DEFAULT_BATCH_RUNS, C, Job, settled

@@ -16,7 +16,8 @@ def uncollected() -> Iterator[None]:
     since events have no cycles. It waits for all threads of the process.
     """
     was_on = gc.isenabled()
-    gc.disable()
+    if was_on:  # only who turned it off turns it on again, whatever other threads do in between
+        gc.disable()
     try:
         yield
     finally:
