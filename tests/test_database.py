@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from faults import run_python
 from small_database import INSERT, NAMES, names, write
 
 from eventstore.errors import (
@@ -150,6 +151,23 @@ def test_processes_that_open_a_new_database_at_once_make_one(tmp_path: Path) -> 
     assert [process.communicate()[1] for process in processes] == [b""] * 6
     with open_database(tmp_path / "runs.db") as database:
         assert names(database) == []
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_opening_a_file_again_takes_no_lock_from_who_has_it_open(
+    tmp_path: Path, read_only: bool
+) -> None:
+    """Else another process, taking itself for the last, removes the log that is written to."""
+    path = tmp_path / "runs.db"
+    with open_database(path) as database:
+        write(database, "a")
+        # when the same process opens the file once more, and another one comes and goes
+        open_database(path, read_only=read_only).close()
+        run_python("import projections, sys; projections.open_database(sys.argv[1]).close()", path)
+        write(database, "b")
+        # then everybody sees what was written since
+        with open_database(path, read_only=True) as reader:
+            assert names(reader) == ["a", "b"]
 
 
 def test_a_database_opened_to_read_refuses_to_write(tmp_path: Path) -> None:

@@ -1,4 +1,9 @@
-"""How SQLite connections are opened: file checks, rights, pragmas."""
+"""How SQLite connections are opened: file checks, rights, pragmas.
+
+Only SQLite itself may open a file that exists. Closing any other handle to it would end the locks
+that this process holds on it; another process would then believe itself to be alone, and remove
+the log beside the file in which this one still writes.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,13 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from eventstore.errors import ServerRefused, StoreMismatch, StoreUnavailable
-from eventstore.sqlite.errors import translated
+from eventstore.errors import ServerRefused, StoreUnavailable
+from eventstore.sqlite.errors import no_database, translated
 from eventstore.sqlite.schema import Schema
 
-_HEADER = b"SQLite format 3\x00"
+_LEAST_BYTES = 512
+"""No database with anything in it is smaller; some versions of SQLite take such a file for an
+empty one."""
 _WAL_PAGES = 8_000  # 32 MB: a page that many batches touch is copied to the database once
 _WAL_LIMIT_BYTES = 64 * 1_048_576
 _CACHE_KIB = 32 * 1_024
@@ -28,7 +35,7 @@ def open_writer(path: Path, schema: Schema, busy_timeout_ms: int) -> sqlite3.Con
     the disk does not allow it.
     """
     _make_file(path, schema)
-    _check_header(path, schema)
+    _check_size(path, schema)
     connection = _connect(path, schema, "mode=rw", busy_timeout_ms)
     try:
         with translated(path, schema):
@@ -53,7 +60,7 @@ def open_reader(path: Path, schema: Schema, busy_timeout_ms: int) -> sqlite3.Con
     """Open a database to read; it must exist, with the newest schema. Raises as ``open_writer``."""
     if not path.exists():
         raise ServerRefused(f"no {schema.kind} at {path}; {schema.when_missing}", path=str(path))
-    _check_header(path, schema)
+    _check_size(path, schema)
     connection = _connect(path, schema, _reading_mode(path), busy_timeout_ms)
     try:
         with translated(path, schema):
@@ -111,7 +118,9 @@ def _reading_mode(path: Path) -> str:
 def _make_file(path: Path, schema: Schema) -> None:
     """Make an empty file that its owner alone may read: SQLite gives its others the same rights."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise ServerRefused(
             f"cannot write {schema.kind} {path} ({error.strerror}); choose a folder that exists "
@@ -120,19 +129,14 @@ def _make_file(path: Path, schema: Schema) -> None:
         ) from error
 
 
-def _check_header(path: Path, schema: Schema) -> None:
-    """Refuse a file that is not SQLite's: a short one would count as an empty database."""
+def _check_size(path: Path, schema: Schema) -> None:
+    """Refuse a file that is too short to be a database. What else is none, SQLite tells."""
     try:
-        with path.open("rb") as file:
-            header = file.read(len(_HEADER))
+        size_bytes = path.stat().st_size
     except OSError as error:
         raise ServerRefused(f"cannot read {path} ({error.strerror})", path=str(path)) from error
-    if header and header != _HEADER:
-        raise StoreMismatch(
-            f"{path} is no SQLite database, so no {schema.kind}: give another path; should it have "
-            f"been one, it is damaged; {schema.when_damaged}",
-            path=str(path),
-        )
+    if 0 < size_bytes < _LEAST_BYTES:
+        raise no_database(path, schema)
 
 
 def _use_wal(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:

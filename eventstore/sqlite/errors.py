@@ -25,7 +25,6 @@ _KNOWN: dict[int, tuple[type[RunStoreError], str]] = {
     ),
     sqlite3.SQLITE_NOMEM: (ServerRefused, "needs more memory than there is"),
     sqlite3.SQLITE_CORRUPT: (StoreMismatch, _DAMAGED),
-    sqlite3.SQLITE_NOTADB: (StoreMismatch, "is no SQLite database; give another path"),
 }
 
 
@@ -36,9 +35,20 @@ def translated(path: Path, schema: Schema) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_NOTADB:
+            raise no_database(path, schema) from error
         known = _KNOWN.get(code & 0xFF) if code is not None else None
         if known is None:
             raise
         kind, what = known
         advice = f"; {schema.when_damaged}" if what == _DAMAGED else ""
         raise kind(f"{schema.kind} {path} {what}{advice}", path=str(path), code=code) from error
+
+
+def no_database(path: Path, schema: Schema) -> StoreMismatch:
+    """Make the error for a file that is no database at all."""
+    return StoreMismatch(
+        f"{path} is no SQLite database, so no {schema.kind}: give another path; should it have "
+        f"been one, it is damaged; {schema.when_damaged}",
+        path=str(path),
+    )
