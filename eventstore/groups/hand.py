@@ -80,6 +80,11 @@ class Hand:
         return sum(holding.outstanding for holding in self.holdings.values())
 
     @property
+    def redriven(self) -> int:
+        """How many runs that were set aside are under way."""
+        return sum(len(holding.redriven) for holding in self.holdings.values())
+
+    @property
     def has_suspects(self) -> bool:
         """Whether any event in hand is to be handled alone."""
         return any(holding.suspects for holding in self.holdings.values())
@@ -141,6 +146,10 @@ class Hand:
         """Put a lane's first event back in its place."""
         if lane.holding.is_lost:
             return
+        if lane.is_redriven:  # it may wait for long: what comes behind it is read again
+            self.in_memory -= len(lane.events)
+            lane.events.clear()
+            lane.left_out = range(event.version + 1, lane.left_out.stop)
         lane.events.appendleft(event)
         self.in_memory += 1
 
@@ -195,8 +204,10 @@ class Hand:
         if lanes.get(lane.run_id) is not lane:
             return []
         del lanes[lane.run_id]
-        self.in_memory -= len(lane.events)
-        return list(lane.events)
+        left = list(lane.events)
+        lane.events.clear()
+        self.in_memory -= len(left)
+        return left
 
     def drop(self, holding: Holding) -> None:
         """Forget a partition that was lost, and what is in hand of it: it is somebody else's."""
@@ -211,6 +222,11 @@ class Hand:
         for lane in [*holding.lanes.values(), *holding.redriven.values()]:
             self.end(lane)
         self.leave(holding)
+
+    def leave_all(self) -> None:
+        """Begin nothing more."""
+        for holding in self.holdings.values():
+            self.leave(holding)
 
     def leave(self, holding: Holding) -> None:
         """Begin nothing more of a partition."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from enum import Enum, auto
 
 from eventstore.events import Position
@@ -25,8 +25,8 @@ class Phase(Enum):
 class Holding:
     """What a member knows of a partition that is its own.
 
-    Events are taken in the order of the log and finished in any order. ``done`` is the low
-    watermark: everything up to it is through.
+    Events are taken in the order of the log and finished in any order. Of what is through nothing
+    is kept but the watermark, however long one event before it waits.
     """
 
     def __init__(self, grant: Grant, valid_until_s: float, parked: set[str]) -> None:
@@ -42,7 +42,6 @@ class Holding:
         self.predecessor_died = not grant.is_clean
         self.ahead = grant.ahead
         self.doubted = grant.doubted
-        self.done = grant.done
         self.parked = parked
         """Runs that are set aside: it may name too many, never too few."""
         self.lanes: dict[str, Lane] = {}
@@ -69,22 +68,29 @@ class Holding:
         """The watermark that the server knows."""
         self.finished: list[Position] = []
         """What is through and not yet acknowledged."""
-        self._outstanding: deque[Position] = deque()
-        self._through: set[int] = set()
+        self._outstanding: OrderedDict[int, Position] = OrderedDict()
+        """By ``n``: events that were taken and are not through, and what was reached before."""
 
     @property
     def outstanding(self) -> int:
         """How many events were taken and are not through."""
-        return len(self._outstanding) - len(self._through)
+        return len(self._outstanding)
+
+    @property
+    def done(self) -> Position:
+        """The low watermark: everything up to it is through."""
+        for reached_before in self._outstanding.values():
+            return reached_before
+        return self.reached
 
     def take(self, position: Position) -> None:
         """Note that an event was taken. They come in the order of the log."""
-        self._outstanding.append(position)
+        self._outstanding[position.n] = self.reached
         self.reached = position
 
     def is_outstanding(self, position: Position) -> bool:
-        """Say whether an event was taken and is not through; for the rare case, it is slow."""
-        return position in self._outstanding and position.n not in self._through
+        """Say whether an event was taken and is not through."""
+        return position.n in self._outstanding
 
     def finish(self, position: Position, *, is_acknowledged: bool = False) -> None:
         """Note that an event is through, and move the watermark."""
@@ -93,22 +99,11 @@ class Holding:
         if self.deliveries:
             self.deliveries.pop(position.n, None)
             self.suspects.discard(position.n)
-        outstanding = self._outstanding
-        if outstanding and outstanding[0] == position:
-            self.done = outstanding.popleft()
-            while outstanding and self._through and outstanding[0].n in self._through:
-                self.done = outstanding.popleft()
-                self._through.discard(self.done.n)
-            if not outstanding:
-                self.done = self.reached  # what lies between was through before
-        else:
-            self._through.add(position.n)
+        self._outstanding.pop(position.n, None)
 
     def pass_over(self, position: Position) -> None:
         """Note that everything up to a position, which nobody is handling, was taken before."""
         self.reached = max(self.reached, position)
-        if not self._outstanding:
-            self.done = max(self.done, self.reached)
 
     def begun(self, position: Position, deliveries: int) -> int:
         """Give how many of an event's deliveries are sure to have been begun, at least one."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _BEATS_A_LEASE = 3
 _HUNGRY_BEATS_A_LEASE = 12
+_LONGEST_BETWEEN_BEATS_S = 1.0
+"""So long a partition may lie idle that a member handed on, however long leases are."""
 _LEAVE_TIMEOUT_S = 2.0
 _REDRIVES_A_BEAT = 100
 
@@ -123,6 +125,7 @@ class Member:
 
     async def leave(self) -> None:
         """End the stay: cut short what runs, acknowledge what is through, hand on the rest."""
+        self._hand.leave_all()
         await self._workers.cancel()
         if self._news is not None:
             self._news.cancel()
@@ -141,6 +144,7 @@ class Member:
     async def _advance(self, *, wait: bool) -> bool:
         """Do what is to be done now; say whether there may be more right away."""
         self._raise_failure()
+        self._workers.begin()
         await self._beat()
         await self._store.perform(self._tenure.release())
         if self._news is not None and self._news.done():
@@ -154,7 +158,6 @@ class Member:
                 self._news = asyncio.create_task(self._wait_for_news())
         elif await self._exchanges.acknowledge():
             return True
-        self._workers.begin()
         return False
 
     async def _rest(self) -> None:
@@ -208,7 +211,8 @@ class Member:
             _log.warning("%s cannot report as alive: %s", self._who, error)
             taken = 0
         beats = _HUNGRY_BEATS_A_LEASE if self._tenure.is_hungry else _BEATS_A_LEASE
-        self._next_beat_s = monotonic() + self._bounds.lease_ms / 1000 / beats
+        pause_s = min(self._bounds.lease_ms / 1000 / beats, _LONGEST_BETWEEN_BEATS_S)
+        self._next_beat_s = monotonic() + pause_s
         if taken:
             self._at_end = False
             if self._news is not None:
@@ -216,7 +220,12 @@ class Member:
         self._workers.begin()
 
     async def _look_for_redrives(self) -> int:
-        begun = await self._aside.look_for_redrives(_REDRIVES_A_BEAT)
+        hand = self._hand
+        room = self._bounds.max_in_hand_events - hand.in_memory - hand.redriven
+        if room <= 0 or not hand.holdings:
+            return 0
+        limit = min(_REDRIVES_A_BEAT, -(-room // len(hand.holdings)))
+        begun = await self._aside.look_for_redrives(limit)
         self._workers.begin()
         return begun
 

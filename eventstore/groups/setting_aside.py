@@ -87,7 +87,7 @@ class SettingAside:
     async def look_for_redrives(self, limit: int) -> int:
         """Let the runs be handled that somebody asked for; give how many were begun.
 
-        Up to ``limit`` of each partition are under way at a time.
+        It begins up to ``limit`` of each partition, besides those that are under way.
         """
         holdings = list(self._hand.holdings.values())
         if not holdings:

@@ -52,6 +52,7 @@ class Workers:
         self._changed = changed
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_alone = False
+        self._is_ending = False
         self._timers: dict[asyncio.TimerHandle, Lane] = {}
         self._threads: ThreadPoolExecutor | None = None
         self._call: Callable[..., Awaitable[object]] = handler  # type: ignore[assignment]
@@ -145,26 +146,41 @@ class Workers:
             if not self._hand.holds(holding):
                 self._attempts.not_begun(lane, event, attempt)
                 return False
-        try:
-            if self._takes_delivery:
-                await self._call(event, delivery_of(holding, attempt))
-            else:
-                await self._call(event)
-        except asyncio.CancelledError as error:
-            if _is_cancelled():
-                # A thread cannot be cut short: until it ends, nobody else may have the partition.
-                holding.is_overrun = self._threads is not None
-                raise
-            failure: BaseException = error
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its failure
-            failure = error
-        else:
+        failure = await self._call_handler(event, holding, attempt)
+        if failure is None:
             self._hand.counts.handled += 1
             return await self._attempts.through(lane, event)
         pause_s = await self._attempts.failed(lane, event, failure, attempt)
         if pause_s is not None:
             self._later(pause_s, lane)
+        if isinstance(failure, asyncio.CancelledError) and _is_cancelled():
+            raise failure  # by the handler, or whoever ends everything: another worker goes on
         return False
+
+    async def _call_handler(
+        self, event: RecordedEvent, holding: Holding, attempt: int
+    ) -> BaseException | None:
+        """Call the handler; give what it raised."""
+        try:
+            if self._takes_delivery:
+                await self._call(event, delivery_of(holding, attempt))
+            else:
+                await self._call(event)
+            if _is_cancelled():
+                await asyncio.sleep(0)  # what the handler did to its task must not meet the next
+        except asyncio.CancelledError as error:
+            if self._is_ending:
+                # A thread cannot be cut short: until it ends, nobody else may have the partition.
+                holding.is_overrun = self._threads is not None
+                raise
+            return error
+        except (SystemExit, KeyboardInterrupt, GeneratorExit):
+            # The process ends, and may end by this event: not in order, so that it is counted.
+            holding.is_overrun = True
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its failure
+            return error
+        return None
 
     async def _call_in_thread(self, *args: Any) -> None:
         context = contextvars.copy_context()
@@ -176,14 +192,14 @@ class Workers:
     def _call_plain(self, *args: Any) -> object:
         try:
             return self._handler(*args)
-        except StopIteration as error:  # no future can carry one: it would never end
-            raise RuntimeError("the handler raised StopIteration") from error
+        except (StopIteration, SystemExit, KeyboardInterrupt) as error:
+            # No future can carry the first. The others end a thread, and not the process.
+            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
 
     def _later(self, pause_s: float, lane: Lane) -> None:
         def again() -> None:
             del self._timers[timer]
             self._hand.make_ready(lane)
-            self.begin()
             self._changed.set()
 
         timer = asyncio.get_running_loop().call_later(pause_s, again)
@@ -198,6 +214,7 @@ class Workers:
     async def cancel(self) -> None:
         """Cut short what still runs. A plain function cannot be: its thread goes on alone."""
         self.stop_retrying()
+        self._is_ending = True
         for task in self._tasks:
             task.cancel()
         if self._tasks:
