@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from servers import AnyServer
 
@@ -21,8 +21,9 @@ EXAMPLES = settings(
     deadline=None,
     database=None,
     # To shrink histories on a real server takes minutes; the step that breaks the law is told.
-    phases=(Phase.generate,),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=(Phase.explicit, Phase.generate),
+    # A busy machine is slow, which is no fault of the law.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 RUNS = ["a", "b", "ключ|{c}"]
 STEPS = [
@@ -33,6 +34,15 @@ STEPS = [
 HISTORIES = st.lists(
     st.tuples(st.sampled_from(STEPS), st.sampled_from(RUNS)), min_size=15, max_size=60
 )
+RARE = [
+    (name, "a")
+    for name in (
+        "fail", "redrive", "begin", "deliver", "again", "redrive", "begin", "release", "take_over",
+        "begin", "begin", "append", "hold_back", "release", "begin", "release", "release", "deliver",
+    )
+]  # fmt: skip
+"""A run is set aside again, and then through, with more that comes in between: chance does not
+often get so far."""
 
 
 @dataclass
@@ -198,18 +208,14 @@ def fresh_owner(server: AnyServer) -> Iterator[FakeOwner]:
 
 
 def test_what_is_kept_is_what_the_model_says(server: AnyServer) -> None:
-    seen: set[str] = set()
-
     @EXAMPLES
+    @example(RARE)
     @given(HISTORIES)
     def law(steps: list[tuple[str, str]]) -> None:
         with fresh_owner(server) as owner:
             history = History(owner)
             for name, run_id in [("append", run_id) for run_id in RUNS] + steps:
-                run = history.runs[run_id]
-                getattr(history, name)(run_id, run)
+                getattr(history, name)(run_id, history.runs[run_id])
                 history.check()
-                seen.add(f"{run.state} {bool(run.aside)} {bool(run.begun)}")
 
     law()
-    assert {"redrive True True", "redrive True False", "parked True False"} <= seen
