@@ -38,7 +38,7 @@ RARE = [
     (name, "a")
     for name in (
         "fail", "redrive", "begin", "deliver", "again", "redrive", "begin", "release", "take_over",
-        "begin", "begin", "append", "hold_back", "release", "begin", "release", "release", "deliver",
+        "begin", "begin", "append", "hold_back", "release", "begin", "release", "release",
     )
 ]  # fmt: skip
 """A run is set aside again, and then through, with more that comes in between: chance does not
