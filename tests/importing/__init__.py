@@ -1,0 +1,1 @@
+"""Histories that come in from files, and go out to them."""
