@@ -23,6 +23,7 @@ from benchmarks import (
     rebuilding,
     restoring,
     retaining,
+    returning,
     signalling,
     waking,
 )
@@ -45,6 +46,7 @@ SUBJECTS: dict[str, Callable[[Ground], Iterator[Contest]]] = {
     "expiring": expiring.contests,
     "signalling": signalling.contests,
     "retaining": retaining.contests,
+    "returning": returning.contests,
     "consuming": consuming.contests,
     "waking": waking.contests,
 }

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.ground import Ground
@@ -35,14 +36,15 @@ class Stores:
 
 
 @contextmanager
-def opened(ground: Ground, what: str) -> Iterator[Stores]:
+def opened(ground: Ground, what: str, archive: Path | None = None) -> Iterator[Stores]:
     """Open both stores on a new namespace, and delete it in the end."""
     namespace = ground.new_name(what)
     with (
         asyncio.Runner() as runner,
-        SyncEventStore.open(ground.url, namespace=namespace) as blocking,
+        SyncEventStore.open(ground.url, namespace=namespace, archive=archive) as blocking,
     ):
-        store = EventStore.open(_named(ground.url, namespace), namespace=namespace)
+        url = _named(ground.url, namespace)
+        store = EventStore.open(url, namespace=namespace, archive=archive)
         runner.run(store.start())
         try:
             yield Stores(namespace, blocking, store, runner)

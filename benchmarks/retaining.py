@@ -16,6 +16,7 @@ from benchmarks.harness import Contender, Contest
 from eventstore import Append, NewEvent, SyncEventStore
 from eventstore.archive import Archive, Archiver
 from eventstore.retention import Trimmer
+from eventstore.retention.trimmer import GROUP_GRACE_MS
 
 RUNS = 100_000
 AT_ONCE = 10_000
@@ -38,7 +39,7 @@ def contests(ground: Ground) -> Iterator[Contest]:
         run_ids = samples.run_ids(ground.scaled(1_000))
         events = [*samples.events(EVENTS - 1), NewEvent("run.completed", {"output": {}})]
         store.append_many(Append(run_id, events) for run_id in run_ids)
-        _let_go(store, path)
+        let_go(store, path)
         floor = _Floor(ground.folder / f"{name}.floor.db", run_ids, events)
         yield Contest(
             f"load a run of {EVENTS} events that left Redis",
@@ -58,15 +59,15 @@ def _bytes_a_run(ground: Ground, kind: str, amount: int) -> tuple[float, float]:
     with SyncEventStore.open(ground.url, namespace=name, archive=path) as store:
         write = _write_closed if kind == "closed" else _write_parked
         write(store, 1)  # keys and scripts that are there once
-        _let_go(store, path)
-        empty = _used_bytes(ground)
+        let_go(store, path)
+        empty = used_bytes(ground)
         write(store, min(AT_ONCE, amount))
-        hot = (_used_bytes(ground) - empty) / min(AT_ONCE, amount)
+        hot = (used_bytes(ground) - empty) / min(AT_ONCE, amount)
         for _ in range(AT_ONCE, amount, AT_ONCE):
-            _let_go(store, path)
+            let_go(store, path)
             write(store, AT_ONCE)
-        _let_go(store, path)
-        cold = (_used_bytes(ground) - empty) / amount
+        let_go(store, path)
+        cold = (used_bytes(ground) - empty) / amount
     ground.forget(name)
     return hot, cold
 
@@ -102,7 +103,7 @@ def _paused(pause_id: str) -> NewEvent:
     )
 
 
-def _let_go(store: SyncEventStore, path: Path) -> None:
+def let_go(store: SyncEventStore, path: Path, group_grace_ms: int = GROUP_GRACE_MS) -> None:
     """Archive everything, and trim what may go."""
     keys = store.operations.keys
     with (
@@ -112,10 +113,11 @@ def _let_go(store: SyncEventStore, path: Path) -> None:
         Archiver(store, archive) as archiver,
     ):
         archiver.run_to_end()
-    Trimmer(store).run_once()
+    Trimmer(store, group_grace_ms=group_grace_ms).run_once()
 
 
-def _used_bytes(ground: Ground) -> int:
+def used_bytes(ground: Ground) -> int:
+    """Give the memory that the server says it uses."""
     with ground.client() as client:
         return int(client.info("memory")["used_memory"])
 
