@@ -227,6 +227,14 @@ def entry_up_to(keys: Keys, at: Position) -> Command[Position | None]:
     return _last_entry(keys, at.partition, at.entry_id)
 
 
+def entry_behind(keys: Keys, at: Position) -> Command[Position | None]:
+    """Read the first entry of a log behind a position; None if there is none."""
+    words = ("XRANGE", keys.log(at.partition), f"({at.entry_id}", "+", "COUNT", 1)
+    return Command(
+        words, lambda reply: Position.at_entry(at.partition, reply[0][0]) if reply else None
+    )
+
+
 def _last_entry(keys: Keys, partition: int, up_to: str) -> Command[Position | None]:
     words = ("XREVRANGE", keys.log(partition), up_to, "-", "COUNT", 1)
     return Command(

@@ -59,16 +59,38 @@ class LogPages:
         return pages
 
     def check_kept(self) -> Plan[None]:
-        """Raise ``LogRegressed`` if a log ends before what was archived of it."""
+        """Raise ``LogRegressed`` if a log holds no more what was archived of it last."""
         reached = yield Recall(lambda archive: archive.reached())
         if reached:
-            yield from self.check_tails(reached)
+            yield from self.check_there(reached)
+
+    def check_there(self, reached: Mapping[int, Position]) -> Plan[None]:
+        """Raise ``LogRegressed`` where a log ends before an entry, or has others in its place.
+
+        One that was trimmed, or is merely missing, is for the archive. Positions with ``n`` 0 are
+        none of an entry.
+        """
+        known = [at for at in reached.values() if at.n]
+        if not known:
+            return
+        yield from self.check_tails({at.partition: at for at in known})
+        before = yield [commands.entry_up_to(self.keys, at) for at in known]
+        behind = yield [commands.entry_behind(self.keys, at) for at in known]
+        for at, last, after in zip(known, before, behind, strict=True):
+            # Numbers and times rise together, so that one of the two neighbours tells.
+            if last is not None and last != at and last.n >= at.n:
+                raise LogRegressed(_place(at), at, last)
+            if after is not None and after.n <= at.n:
+                raise LogRegressed(_place(at), at, after)
 
     def check_tails(self, reached: Mapping[int, Position]) -> Plan[None]:
-        """Raise ``LogRegressed`` if a log ends before a position that was reached."""
+        """Raise ``LogRegressed`` if a log ends before a position that was reached.
+
+        One that others appended to since may end later, and still have fewer entries.
+        """
         tails = yield [commands.tail(self.keys, partition) for partition in reached]
         for position, tail in zip(reached.values(), tails, strict=True):
-            if tail < position:
+            if tail < position or tail.n < position.n:
                 raise LogRegressed(_place(position), position, tail)
 
     def _entries(self, after: Mapping[int, Position]) -> Plan[Mapping[int, Position]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
-from eventstore.errors import InvalidArgument
+from eventstore.errors import InvalidArgument, LogRegressed
 from eventstore.events import Position, RecordedEvent
 from eventstore.operations import Operations
 from eventstore.plan import Plan
@@ -57,8 +57,9 @@ class LogReader:
         size = self._operations.settings.page_events
         pages = yield from self._operations.log.read(empty, size, go_on=True)
         for partition, page in pages.items():
-            self._ready[partition].extend(e for e in page if e.position <= ends[partition])
-            self._reached[partition] = min(page[-1].position, ends[partition])
+            fitting = _up_to(ends[partition], page)
+            self._ready[partition].extend(fitting)
+            self._reached[partition] = fitting[-1].position
 
     def _merge(self, ends: Mapping[int, Position]) -> list[RecordedEvent]:
         """Take events in order until a partition must be read again."""
@@ -76,6 +77,19 @@ class LogReader:
         if self._types is not None and event.type not in self._types:
             return False
         return self._workflow_id is None or event.workflow_id == self._workflow_id
+
+
+def _up_to(end: Position, page: Sequence[RecordedEvent]) -> list[RecordedEvent]:
+    """Give the events of a page up to where the log ended when reading began.
+
+    Raises ``LogRegressed`` when others have taken the places of some since: they are later
+    though their numbers are not, or the other way round.
+    """
+    fitting = [event for event in page if event.position.n <= end.n]
+    last = fitting[-1].position if fitting else page[0].position
+    if last > end or (last.n == end.n and last != end) or not fitting:
+        raise LogRegressed(f"partition {end.partition}", end, last)
+    return fitting
 
 
 def _start(after: After, partition: int) -> Position:

@@ -93,6 +93,8 @@ class Operations:
         check_count("limit", limit)
         start = {p: after.get(p, Position(p, 0, 0)) for p in range(self.keys.partitions)}
         each = -(-limit // self.keys.partitions)
+        if not any(at.ms for at in start.values()):
+            yield from self.log.check_kept()  # who knows no place yet would not miss what is gone
         pages = yield from self._shared_out(start, limit, each)
         if not any(pages.values()):
             pages = yield from self._pages_up_to_tails(start, each)

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from archive.filing import archived
 from command_line import CommandLine
+from faults import eventually
+from samples import contents, go_back, noted
 from servers import AnyServer, Server
 
 from eventstore import NewEvent, SyncEventStore
@@ -194,6 +197,48 @@ def test_a_log_that_lost_its_end_is_wrong(
 
     assert code == 1
     assert any("lost acknowledged writes" in wrong for wrong in found["wrong"])
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+@pytest.mark.parametrize("more", [1, 5], ids=["fewer", "more"])
+def test_a_log_whose_end_others_took_is_wrong(
+    cli: CommandLine, server: AnyServer, namespace: str, sync_store: SyncEventStore, more: int
+) -> None:
+    """It ends later than what is known of it; an older copy was put back, and gone on with."""
+    append_run(sync_store)
+    copy = contents(server, namespace)
+    sync_store.append("r", [noted(), noted()])
+    project_all(sync_store, cli.folder / "x.db")
+    archived(sync_store, cli.folder / "a.db")
+    go_back(server, namespace, copy)
+    before = server.admin.time()
+    eventually(lambda: server.admin.time() > (before[0], before[1] + 1_000))
+    for _ in range(more):
+        sync_store.append("r", noted())
+    place = ("--url", server.url, "--namespace", namespace)
+
+    code, rows = examined(cli, *place, "--database", cli.folder / "x.db")
+    archive_code, kept = examined(cli, *place, "--archive", cli.folder / "a.db")
+
+    assert (code, archive_code) == (1, 1)
+    assert any("project rebuild" in told for told in rows["wrong"])
+    assert any("runstore archive put-back" in told for told in kept["wrong"])
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+def test_an_emptied_server_whose_events_are_archived_is_wrong(
+    cli: CommandLine, server: AnyServer, namespace: str, sync_store: SyncEventStore
+) -> None:
+    append_run(sync_store)
+    archived(sync_store, cli.folder / "a.db")
+    place = ("--url", server.url, "--namespace", namespace, "--archive", cli.folder / "a.db")
+    server.forget(namespace)
+
+    code, found = examined(cli, *place)
+
+    assert code == 1
+    assert any("runstore archive put-back" in told for told in found["wrong"])
+    assert server.keys(namespace) == set()
 
 
 @pytest.mark.parametrize("server", ["valkey"], indirect=True)

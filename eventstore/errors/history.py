@@ -10,7 +10,9 @@ class HistoryGap(RunStoreError):
 
     def __init__(self, where: str, expected: object, found: object) -> None:
         super().__init__(
-            f"{where}: expected {expected}, found {found}; events are missing here",
+            f"{where}: expected {expected}, found {found}; events are missing here, also in the "
+            "archive if one was named (archive=, --archive, RUNSTORE_ARCHIVE): 'runstore doctor' "
+            "and 'runstore archive lost' tell more",
             where=where,
             expected=str(expected),
             found=str(found),
@@ -22,8 +24,10 @@ class LogRegressed(RunStoreError):
 
     def __init__(self, where: str, known: object, found: object) -> None:
         super().__init__(
-            f"{where}: the log was known up to {known} and now ends at {found}; the server lost "
-            "acknowledged writes (restored from an old copy, or a replica that lagged took over)",
+            f"{where}: the log was known up to {known}, and there is {found} now; the server lost "
+            "acknowledged writes (emptied, put back from an old copy, or a replica that lagged "
+            "took over): 'runstore archive lost' lists what the archive still holds of them, "
+            "'runstore archive put-back' puts it back",
             where=where,
             known=str(known),
             found=str(found),

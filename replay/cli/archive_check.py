@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from eventstore import LogRegressed, Position, RunStoreError
+from eventstore import RunStoreError
 from eventstore.archive import Archive, ArchiveStatus, archive_status
 from eventstore.clock import from_ms
+from replay.cli.log_check import SeenLog
 from replay.cli.server_check import Facts
 from replay.cli.session import CannotDo, Session
 
+PUT_BACK = "'runstore archive lost' lists it and 'runstore archive put-back' puts it back"
+
 
 def examine_archive(
-    session: Session, tails: Mapping[int, Position] | None, store: Facts
+    session: Session, log: SeenLog | None, store: Facts
 ) -> tuple[Facts, list[str], list[str]]:
     """Give what is seen of the archive, what is to be put right, and what may be next."""
     try:
@@ -20,7 +21,7 @@ def examine_archive(
         if not path.exists():
             return {"path": str(path), "exists": False}, [], []
         with Archive.look(path) as archive:
-            found = archive_status(archive, tails)
+            found = archive_status(archive, log.tails if log else None)
     except CannotDo:
         return {}, [], []  # none was named
     except RunStoreError as refused:
@@ -28,8 +29,7 @@ def examine_archive(
     wrong = [] if not found.message else [f"archiving stopped: {found.message}"]
     if found.saying:
         wrong.append(f"the archiver is {found.saying}")
-    if tails is not None:
-        wrong += _against(found, tails, store)
+    wrong += _against(found, log, store)
     hints = []
     if found.behind:
         hints.append(f"{found.behind:,} events are not archived: runstore archive run")
@@ -52,14 +52,17 @@ def _facts(found: ArchiveStatus) -> Facts:
     }
 
 
-def _against(found: ArchiveStatus, tails: Mapping[int, Position], store: Facts) -> list[str]:
-    """Compare with the store: another one, or one that lost what is archived."""
-    if found.store_id != store.get("id"):
+def _against(found: ArchiveStatus, log: SeenLog | None, store: Facts) -> list[str]:
+    """Compare with the store: another one, none at all, or one that lost what is archived."""
+    if log is not None and found.store_id == store.get("id"):
+        return log.lost(found.positions.values())
+    if log is not None:
         other = f"archive {found.path} belongs to another store"
-        return [f"{other}; if this server lost its data, see 'runstore archive lost'"]
-    lost = [
-        str(LogRegressed(f"partition {p}", at, tails[p]))
-        for p, at in found.positions.items()
-        if p in tails and tails[p] < at
-    ]
-    return lost + (["'runstore archive lost' lists what the server lost"] if lost else [])
+    elif store.get("exists", True) or not found.events:
+        return []
+    else:
+        other = (
+            f"archive {found.path} holds {found.events:,} events, and this server has no store "
+            f"named {store['namespace']!r}"
+        )
+    return [f"{other}; if this server lost its data, {PUT_BACK}"]

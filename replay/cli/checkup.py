@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
 from eventstore import (
     InvalidArgument,
     LogRegressed,
-    Position,
     RunStoreError,
     Settings,
     StoreUnavailable,
@@ -21,12 +19,18 @@ from eventstore.server import find_binary, status
 from eventstore.transport.failures import ConnectionLost
 from eventstore.transport.lines import BlockingLine
 from eventstore.transport.target import Target, parse_target
-from projections import Database, open_database, projection_status
+from projections import Database, open_database, projection_status, projector_status
+from projections.stops import Stop
 from replay.cli.archive_check import examine_archive
 from replay.cli.group_check import examine_groups
+from replay.cli.log_check import SeenLog
 from replay.cli.server_check import Facts, ask, examine_server
 from replay.cli.session import CannotDo, Session
 
+ROWS_OF_LOST = (
+    "the database holds rows of events that the log has lost: put those back, or make the rows of "
+    "the log as it is: runstore project rebuild"
+)
 MAX_READ_BYTES = 2 << 30
 """A larger database is not read through."""
 
@@ -55,19 +59,20 @@ class Checkup:
 def examine(session: Session) -> Checkup:
     """Look at everything that the options name. Raises ``InvalidArgument`` for a bad URL."""
     found = Checkup()
-    tails: Mapping[int, Position] | None = None
-    try:
-        url = session.url or _running_server(session, found)
-        if url is not None:
-            tails = _examine_target(parse_target(url), session, found)
-    except InvalidArgument:
-        raise
-    except StoreUnavailable as unseen:
-        found.unknown.append(str(unseen))
-    except RunStoreError as refused:
-        found.wrong.append(str(refused))
-    _examine_database(session, tails, found)
-    found.archive, wrong, hints = examine_archive(session, tails, found.store)
+    with ExitStack() as lines:
+        log: SeenLog | None = None
+        try:
+            url = session.url or _running_server(session, found)
+            if url is not None:
+                log = _examine_target(parse_target(url), session, found, lines)
+        except InvalidArgument:
+            raise
+        except StoreUnavailable as unseen:
+            found.unknown.append(str(unseen))
+        except RunStoreError as refused:
+            found.wrong.append(str(refused))
+        _examine_database(session, log, found)
+        found.archive, wrong, hints = examine_archive(session, log, found.store)
     found.wrong += wrong
     found.hints += hints
     return found
@@ -102,23 +107,21 @@ def _would_start(found: Checkup) -> None:
 
 
 def _examine_target(
-    target: Target, session: Session, found: Checkup
-) -> Mapping[int, Position] | None:
+    target: Target, session: Session, found: Checkup, lines: ExitStack
+) -> SeenLog | None:
     found.server["url"] = target.shown
-    with closing(BlockingLine(target, Settings.from_environment())) as line:
-        try:
-            facts, wrong = examine_server(line)
-            found.server |= facts
-            found.wrong += wrong
-            return _examine_store(line, session, found)
-        except ConnectionLost as lost:
-            found.unknown.append(f"no server answers at {target.shown} ({lost.cause})")
-            return None
+    line = lines.enter_context(closing(BlockingLine(target, Settings.from_environment())))
+    try:
+        facts, wrong = examine_server(line)
+        found.server |= facts
+        found.wrong += wrong
+        return _examine_store(line, session, found)
+    except ConnectionLost as lost:
+        found.unknown.append(f"no server answers at {target.shown} ({lost.cause})")
+        return None
 
 
-def _examine_store(
-    line: BlockingLine, session: Session, found: Checkup
-) -> Mapping[int, Position] | None:
+def _examine_store(line: BlockingLine, session: Session, found: Checkup) -> SeenLog | None:
     namespace = session.namespace
     meta = Keys(namespace, 1).meta
     names = ("partitions", "layout", "id", "created_ms")
@@ -138,7 +141,7 @@ def _examine_store(
     return _examine_log(line, Keys(namespace, int(partitions)), found)
 
 
-def _examine_log(line: BlockingLine, keys: Keys, found: Checkup) -> Mapping[int, Position]:
+def _examine_log(line: BlockingLine, keys: Keys, found: Checkup) -> SeenLog:
     partitions, now_ms = range(keys.partitions), ask(line, server_time())
     tails = {p: ask(line, tail(keys, p)) for p in partitions}
     due = sum(ask(line, Command(("ZCOUNT", keys.due(p), "-inf", now_ms), int)) for p in partitions)
@@ -148,12 +151,10 @@ def _examine_log(line: BlockingLine, keys: Keys, found: Checkup) -> Mapping[int,
     found.store["groups"], wrong, hints = examine_groups(line, keys)
     found.wrong += wrong
     found.hints += hints
-    return tails
+    return SeenLog(line, keys, tails)
 
 
-def _examine_database(
-    session: Session, tails: Mapping[int, Position] | None, found: Checkup
-) -> None:
+def _examine_database(session: Session, log: SeenLog | None, found: Checkup) -> None:
     try:
         path = session.database_path
         found.database = {"path": str(path), "exists": path.exists()}
@@ -161,7 +162,7 @@ def _examine_database(
             found.hints.append("nothing is projected yet: runstore project run --to-end")
             return
         with open_database(path, read_only=True) as database:
-            _examine_rows(database, tails, found)
+            _examine_rows(database, log, found)
             _examine_pages(database, found)
     except CannotDo as unnamed:
         found.hints.append(unnamed.message)
@@ -183,12 +184,12 @@ def _examine_pages(database: Database, found: Checkup) -> None:
         )
 
 
-def _examine_rows(database: Database, tails: Mapping[int, Position] | None, found: Checkup) -> None:
+def _examine_rows(database: Database, log: SeenLog | None, found: Checkup) -> None:
     wal = database.path.with_name(database.path.name + "-wal")
     with database.snapshot() as tx:
         (schema,) = tx.execute("PRAGMA user_version")[0]
         identity = [value for (value,) in tx.execute("SELECT value FROM meta WHERE name = 'store'")]
-    projections = projection_status(database, tails)
+    projections = projection_status(database, log.tails if log else None)
     lags = [one.lag_events for one in projections if one.lag_events is not None]
     found.database |= {
         "schema": schema,
@@ -196,7 +197,7 @@ def _examine_rows(database: Database, tails: Mapping[int, Position] | None, foun
         "events": min((one.events for one in projections), default=0),
         "behind_events": max(lags, default=None),
     }
-    if tails is None:
+    if log is None:
         return
     if identity and identity != [found.store["id"]]:
         found.wrong.append(
@@ -204,9 +205,19 @@ def _examine_rows(database: Database, tails: Mapping[int, Position] | None, foun
             "give the path of another database"
         )
         return
-    for place in (place for one in projections for place in one.positions.values()):
-        if tails[place.partition] < place:
-            lost = LogRegressed(f"partition {place.partition}", place, tails[place.partition])
-            found.wrong.append(str(lost))
+    lost = log.lost(place for one in projections for place in one.positions.values())
+    if lost:
+        found.wrong += [*lost, ROWS_OF_LOST]
+    _examine_stop(projector_status(database).stop, found, is_past=not lost)
     if max(lags, default=0) > 0:
         found.hints.append(f"{max(lags):,} events are not projected: runstore project run --to-end")
+
+
+def _examine_stop(stop: Stop | None, found: Checkup, *, is_past: bool) -> None:
+    """Tell why the projector stopped; one that missed what is there again can go on."""
+    if stop is None:
+        return
+    if is_past and stop.error == LogRegressed.__name__:
+        found.hints.append("the projector stopped, and can go on by now: runstore project run")
+    else:
+        found.wrong.append(f"the projector stopped, {stop.error}: {stop.message}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from eventstore import ServerRefused
 from eventstore.commands import Command
+from eventstore.plan import Plan, Recall
 from eventstore.transport.lines import BlockingLine
 from eventstore.transport.requirements import Info, ServerVersion, check_server, server_info
 
@@ -15,6 +16,7 @@ ROUND_TRIPS = 20
 MEMORY_IS_FULL = 0.9
 
 Facts = dict[str, Any]
+T = TypeVar("T")
 
 
 def ask(line: BlockingLine, command: Command[Any]) -> Any:
@@ -23,6 +25,19 @@ def ask(line: BlockingLine, command: Command[Any]) -> Any:
     if isinstance(reply, Exception):
         raise ServerRefused(f"the server refused {command.words[0]}: {reply}")
     return command.decode(reply)
+
+
+def perform(line: BlockingLine, plan: Plan[T]) -> T:
+    """Run a plan that only reads, on one line and without an archive. Raises as the plan does."""
+    try:
+        step = next(plan)
+        while True:
+            result: Any = None
+            if not isinstance(step, Recall):
+                result = [ask(line, command) for command in step]  # type: ignore[union-attr]
+            step = plan.send(result)
+    except StopIteration as finished:
+        return finished.value  # type: ignore[no-any-return]
 
 
 def examine_server(line: BlockingLine) -> tuple[Facts, list[str]]:

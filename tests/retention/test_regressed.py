@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from samples import ended, noted, notes
+from samples import contents, ended, go_back, noted, notes
 from test_damage import rewrite
 
 from eventstore import (
@@ -69,6 +69,53 @@ def test_a_store_made_anew_beside_an_old_archive_is_told(
 
     with pytest.raises((StoreMismatch, LogRegressed)):
         read(ground)
+
+
+READERS_WITHOUT_A_PLACE: dict[str, Callable[[Ground], Any]] = {
+    "read all": READERS["read all"],
+    "read all after": READERS["read all after"],
+    "read the log": READERS["read the log"],
+}
+
+
+@pytest.mark.parametrize("more", [1, 9], ids=["fewer", "more"])
+@pytest.mark.parametrize(
+    "read", READERS_WITHOUT_A_PLACE.values(), ids=list(READERS_WITHOUT_A_PLACE)
+)
+def test_an_older_copy_that_others_went_on_with_is_told(
+    ground: Ground, read: Callable[[Ground], Any], more: int
+) -> None:
+    """The log is later than what is archived: only numbers and places tell."""
+    ground.append(RUN, *notes(3))
+    copy = contents(ground.server, ground.namespace)
+    ground.append(RUN, *notes(5))
+    ground.archive()
+    go_back(ground.server, ground.namespace, copy)
+    wait_a_millisecond(ground)
+    for _ in range(more):
+        ground.store.append(RUN, noted("new"))
+
+    with pytest.raises(LogRegressed, match="archive put-back"):
+        read(ground)
+
+
+@pytest.mark.parametrize("more", [0, 1, 9], ids=["none", "fewer", "more"])
+def test_a_reader_in_the_middle_is_told_also_without_an_archive(ground: Ground, more: int) -> None:
+    with ground.open(archive=None) as store:
+        # given a reader that has yet to come to what is then lost
+        store.append(RUN, notes(4))
+        copy = contents(ground.server, ground.namespace)
+        store.append(RUN, notes(5))
+        events = store.read_all()
+        assert next(events).version == 1
+        # when an older copy takes the log's place, and others append to it
+        go_back(ground.server, ground.namespace, copy)
+        wait_a_millisecond(ground)
+        for _ in range(more):
+            store.append(RUN, noted("new"))
+        # then it does not end as if that were all
+        with pytest.raises((LogRegressed, HistoryGap)):
+            list(events)
 
 
 async def test_waiting_on_asyncio_is_told_as_well(ground: Ground) -> None:
