@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,9 @@ from samples import noted, notes
 from servers import AnyServer
 
 from eventstore import (
+    Delivery,
     EventStore,
+    InvalidArgument,
     NewEvent,
     RecordedEvent,
 )
@@ -79,6 +81,24 @@ async def test_a_plain_function_keeps_the_order_and_is_retried(store: EventStore
 
 
 who = contextvars.ContextVar("who", default="nobody")
+
+
+def takes_none() -> None: ...
+
+
+def takes_three(event: RecordedEvent, delivery: Delivery, more: int) -> None: ...
+
+
+async def yields(event: RecordedEvent) -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("handler", ["print", None, takes_none, takes_three, yields])
+async def test_what_cannot_handle_an_event_is_refused_before_it_parks_each_run(
+    store: EventStore, handler: Any
+) -> None:
+    with pytest.raises(InvalidArgument, match="handler"):
+        ConsumerGroup(store, "g", handler)
 
 
 @pytest.mark.parametrize("shape", ["plain", "lambda", "partial", "object", "method"])

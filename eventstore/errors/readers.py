@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from eventstore.errors.base import RunStoreError, short
+
+_MAX_NAMED = 20
 
 
 class UnknownGroup(RunStoreError, LookupError):
@@ -14,9 +17,13 @@ class UnknownGroup(RunStoreError, LookupError):
     group: str
 
     def __init__(self, group: str, known: Sequence[str] = ()) -> None:
-        listed = ", ".join(sorted(known)) or "none yet"
+        listed = ", ".join(sorted(known)[:_MAX_NAMED]) or "none yet"
+        more = ", …" if len(known) > _MAX_NAMED else ""
+        close = get_close_matches(group, known, n=1)
+        guess = f"did you mean {short(close[0])}? " if close else ""
         super().__init__(
-            f"no consumer group {short(group)} (known: {listed}); create=True makes it",
+            f"no consumer group {short(group)} (known: {listed}{more}); {guess}"
+            "'runstore groups create' makes one, or a service with create=True",
             group=group,
             known=tuple(sorted(known)),
         )

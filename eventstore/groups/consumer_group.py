@@ -18,6 +18,7 @@ from eventstore.groups import bounds
 from eventstore.groups.backoff import Backoff
 from eventstore.groups.bounds import Bounds
 from eventstore.groups.hand import Counts
+from eventstore.groups.handlers import check_handler
 from eventstore.groups.joining import join
 from eventstore.groups.member import Member
 from eventstore.groups.parking.parked import Parked
@@ -99,8 +100,7 @@ class ConsumerGroup:
     ) -> None:
         if not isinstance(store, EventStore):
             raise InvalidArgument(f"a consumer group takes an EventStore, not {store!r}")
-        if not callable(handler):
-            raise InvalidArgument(f"a handler is a function of one event, not {handler!r}")
+        check_handler(handler)
         if backoff is not None and not isinstance(backoff, Backoff):
             raise InvalidArgument(f"backoff must be a Backoff, not {backoff!r}")
         self.name = check_name("group name", name)
@@ -264,6 +264,7 @@ class ConsumerGroup:
         stay, self._stay = self._stay, None
         if stay is not None:
             await stay.leave()
+            _log.info("%r left: %s", self, self._counts)
 
     async def _joined(self, *, patient: bool = False) -> Member:
         while self._stay is None:
@@ -288,6 +289,7 @@ class ConsumerGroup:
                 self._counts,
                 self._clock,
             )
+            _log.info("%r joined, at %r", self, self._store)
         return self._stay
 
 

@@ -39,7 +39,7 @@ _PARTITION_GAUGES: tuple[tuple[str, str, Callable[[PartitionLag], float | None]]
     ("stalled", "1 if the owner does not get on.", lambda one: one.stalled),
     ("lost", "1 if the group is missing here, or the log lost its end.",
      lambda one: one.problem is not None),
-    ("lease_epoch", "How often the partition changed hands.", lambda one: one.epoch),
+    ("lease_epoch", "Rises when the partition changes hands.", lambda one: one.epoch),
     ("leased", "1 if a member holds the partition.", lambda one: one.leased_for_ms > 0),
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eventstore import commands
 from eventstore.clock import monotonic
-from eventstore.commands import StoreFacts
+from eventstore.commands import Command, StoreFacts
 from eventstore.decoding import Decoder
 from eventstore.errors import InvalidArgument, StoreMismatch
 from eventstore.events import Upcasters, check_namespace, new_id
@@ -61,6 +61,8 @@ class Opening:
     upcasters: Upcasters
     allow_eviction: bool
     folder: Path
+    create: bool = True
+    """Whether a namespace that is not there is made."""
 
     @classmethod
     def of(
@@ -75,6 +77,7 @@ class Opening:
         upcasters: Upcasters | None,
         allow_eviction: bool,
         folder: Path | str | None,
+        create: bool = True,
     ) -> Opening:
         """Check the arguments of ``open``. Raises ``InvalidArgument``."""
         if partitions is not None:
@@ -97,6 +100,7 @@ class Opening:
             upcasters=upcasters,
             allow_eviction=allow_eviction,
             folder=folder,
+            create=create,
         )
 
     def join_embedded(self) -> EmbeddedServer:
@@ -117,8 +121,9 @@ class Opening:
     def plan(self) -> Plan[Opened]:
         """Check the server, then create the namespace or check that it is the one expected.
 
-        Raises ``ServerRefused`` for a server that cannot hold a store and ``StoreMismatch``
-        for a namespace that was created otherwise.
+        Raises ``ServerRefused`` for a server that cannot hold a store, ``StoreMismatch`` for a
+        namespace that was created otherwise, and ``InvalidArgument`` for one that is not there
+        and is not to be made.
         """
         level = Durability.parse(self.durability, self.settings.durability_timeout_ms)
         (info,) = yield [server_info()]
@@ -126,11 +131,23 @@ class Opening:
         if self.durability == "fsync":
             level = yield from disk_level(level, info, self.settings)
         asked = Keys(self.namespace, self.partitions or DEFAULT_PARTITIONS)
+        if not self.create:
+            yield from self._check_there(asked)
         (facts,) = yield [commands.open_namespace(asked, new_id())]
         self._check(facts)
         keys = replace(asked, partitions=facts.partitions)
         operations = Operations(keys, Decoder(self.upcasters), self.settings)
         return Opened(facts, operations, level)
+
+    def _check_there(self, keys: Keys) -> Plan[None]:
+        (is_there,) = yield [Command(("EXISTS", keys.meta), bool)]
+        if not is_there:
+            raise InvalidArgument(
+                f"there is no store named {self.namespace!r} on this server: is it the right "
+                "namespace and server? The first append makes one, as 'runstore import FILE' does; "
+                "if the server lost it, see 'runstore archive lost'",
+                namespace=self.namespace,
+            )
 
     def _check(self, facts: StoreFacts) -> None:
         if facts.layout != LAYOUT_VERSION:

@@ -162,7 +162,7 @@ def lost_(context: click.Context, session: Session, *, limit: int) -> None:
     """
     from eventstore.archive.recovery import lost  # noqa: PLC0415
 
-    with _looking(session) as file, session.store() as store:
+    with _looking(session) as file, session.store(may_be_lost=True) as store:
         losses = lost(file, store)
         if session.as_json:
             emit(losses_as_json(file, losses, limit))
@@ -185,7 +185,7 @@ def put_back_(context: click.Context, session: Session, *, new_store: bool) -> N
 
     with (
         _looking(session, to_write=True) as file,
-        session.store() as store,
+        session.store(may_be_lost=True) as store,
         progress("putting back") as tell,
     ):
         done = put_back(file, store, new_store=new_store, on_progress=tell)
@@ -215,7 +215,7 @@ def accept_(session: Session, *, reason: str, new_store: bool, yes: bool) -> Non
     from eventstore.archive.recovery import accept, lost  # noqa: PLC0415
 
     key = seal_key_from_environment()
-    with _looking(session, to_write=True) as file, session.store() as store:
+    with _looking(session, to_write=True) as file, session.store(may_be_lost=True) as store:
         if not yes:
             events = lost(file, store).events
             click.confirm(f"Accept {events:,} events as lost?", abort=True, err=True)
@@ -247,5 +247,5 @@ def _store_if_running(session: Session, *, wanted: bool) -> Iterator[SyncEventSt
     if not wanted or (session.url is None and (server is None or not server.running)):
         yield None
         return
-    with session.store() as store:
+    with session.store(may_be_lost=True) as store:
         yield store

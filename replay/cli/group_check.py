@@ -12,6 +12,7 @@ from eventstore.keys import Keys
 from eventstore.operations import Operations
 from eventstore.plan import Plan, Recall
 from eventstore.transport.lines import BlockingLine
+from replay.cli.group_advice import next_steps, stalls
 from replay.cli.server_check import ask
 
 T = TypeVar("T")
@@ -22,8 +23,9 @@ def examine_groups(line: BlockingLine, keys: Keys) -> tuple[int, list[str], list
     operations = Operations(keys, Decoder(), Settings.from_environment())
     groups = _perform(line, list_groups(operations))
     wrong = [finding for group in groups for finding in _wrong_with(group)]
-    left = [group for group in groups if group.lag_events and not group.live_members]
-    hints = [f"group {group.name} has no live member; {_behind(group)}" for group in left]
+    hints = [f"group {group.name}: {step}" for group in groups for step in next_steps(group)]
+    if hints or wrong:
+        hints.append("more of each: runstore groups show GROUP")
     return len(groups), wrong, hints
 
 
@@ -32,16 +34,7 @@ def _wrong_with(group: GroupStatus) -> list[str]:
         f"group {group.name}, partition {partition}: {problem}"
         for partition, problem in group.problems.items()
     ]
-    return findings + [
-        f"group {group.name} is stalled on partition {one.partition}: {one.owner} holds it and "
-        f"does not get on; see what it does, or stop it and another member takes over"
-        for one in group.partitions
-        if one.stalled
-    ]
-
-
-def _behind(group: GroupStatus) -> str:
-    return f"{group.lag_events or 0:,} events wait: runstore groups show {group.name}"
+    return findings + [f"group {group.name} is {stall}" for stall in stalls(group)]
 
 
 def _perform(line: BlockingLine, plan: Plan[T]) -> T:

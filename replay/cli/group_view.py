@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replay.cli.output import Cell, facts, table
+from replay.cli.group_advice import is_left, next_steps, partitions_text
+from replay.cli.output import Cell, facts, note, printable, table
 
 if TYPE_CHECKING:
     from eventstore.groups.status import GroupStatus, PartitionLag, Reset
+    from replay.cli.parked_view import ParkedError
 
 UNKNOWN = "?"
+_MAX_SILENT_MEMBERS = 5
 
 _TOTALS = (
     "lag_events",
@@ -49,6 +52,9 @@ def reset_as_json(done: Reset) -> dict[str, Any]:
 
 def print_groups(groups: Iterable[GroupStatus]) -> None:
     """Print a line for each group."""
+    groups = list(groups)
+    if not groups:
+        note("there are no consumer groups yet: 'runstore groups create' makes one")
     table(
         ("group", "live members", "behind", "for", "pending", "parked", "state"),
         [
@@ -66,15 +72,16 @@ def print_groups(groups: Iterable[GroupStatus]) -> None:
     )
 
 
-def print_group(group: GroupStatus) -> None:
+def print_group(group: GroupStatus, errors: Sequence[ParkedError]) -> None:
     """Print all of a group: what is wrong first, then a line for each partition."""
     silent = len(group.members) - len(group.live_members)
     redriving = f", {group.redriving:,} to be redriven" if group.redriving else ""
+    age = _age(group.partitions)
     facts(
         [
             ("group", group.name),
             ("state", _group_state(group)),
-            ("behind", f"{events_text(group)} events, {_age(group.partitions)}"),
+            ("behind", f"{events_text(group)} events{f', the first for {age}' if age else ''}"),
             ("pending", _pending(group)),
             ("parked runs", f"{group.parked:,}{redriving}"),
             ("members", f"{len(group.live_members)} live, {silent} silent"),
@@ -87,7 +94,10 @@ def print_group(group: GroupStatus) -> None:
     click.echo()
     _print_partitions(group.partitions)
     _print_members(group)
+    _print_errors(group, errors)
     _print_resets(group)
+    for step in next_steps(group):
+        note(printable(f"next: {step}"))
 
 
 def print_reset(done: Reset) -> None:
@@ -120,11 +130,11 @@ def events_text(group: GroupStatus) -> str:
 
 def _print_partitions(partitions: Sequence[PartitionLag]) -> None:
     def urgency(one: PartitionLag) -> tuple[bool, bool, bool, int]:
-        return (one.problem is None, not one.stalled, not _is_left(one), one.partition)
+        return (one.problem is None, not one.stalled, not is_left(one), one.partition)
 
     table(
-        ("partition", "state", "behind", "for", "pending", "longest", "parked", "done", "epoch",
-         "lease", "owner"),
+        ("partition", "state", "behind", "for", "pending", "longest", "parked", "owner", "lease",
+         "epoch", "done"),
         [
             (
                 one.partition,
@@ -134,10 +144,10 @@ def _print_partitions(partitions: Sequence[PartitionLag]) -> None:
                 one.pending,
                 _duration(one.oldest_pending_ms) if one.pending else None,
                 one.parked,
-                one.done.entry_id if one.done else UNKNOWN,
-                one.epoch,
-                _lease(one),
                 one.owner,
+                _lease(one),
+                str(one.epoch),
+                one.done.entry_id if one.done else UNKNOWN,
             )
             for one in sorted(partitions, key=urgency)
         ],
@@ -145,21 +155,39 @@ def _print_partitions(partitions: Sequence[PartitionLag]) -> None:
 
 
 def _print_members(group: GroupStatus) -> None:
-    if group.members:
-        click.echo()
-        table(
-            ("member", "state", "last heard", "partitions"),
-            [
-                (
-                    member.name,
-                    "live" if member.live else "silent",
-                    f"{_duration(member.silent_ms)} ago",
-                    ", ".join(map(str, member.partitions)),
-                )
-                for member in group.members
-            ],
-            "members",
-        )
+    if not group.members:
+        return
+    silent = sorted((one for one in group.members if not one.live), key=lambda m: m.silent_ms)
+    shown = [one for one in group.members if one.live] + silent[:_MAX_SILENT_MEMBERS]
+    click.echo()
+    table(
+        ("member", "state", "last heard", "partitions"),
+        [
+            (
+                member.name,
+                "live" if member.live else "silent",
+                f"{_duration(member.silent_ms)} ago",
+                ", ".join(map(str, member.partitions)),
+            )
+            for member in shown
+        ],
+        "members",
+    )
+    if len(silent) > _MAX_SILENT_MEMBERS:
+        click.echo(f"  and {len(silent) - _MAX_SILENT_MEMBERS:,} that are silent for longer")
+
+
+def _print_errors(group: GroupStatus, errors: Sequence[ParkedError]) -> None:
+    if not errors:
+        return
+    looked_at = sum(one.runs for one in errors)
+    part = f", of the latest {looked_at:,}" if looked_at < group.parked else ""
+    click.echo()
+    table(
+        ("runs", "failed", "latest", "such as run", "error"),
+        [(one.runs, one.type, one.latest, one.run_id, one.error) for one in errors],
+        f"parked, by error{part}",
+    )
 
 
 def _print_resets(group: GroupStatus) -> None:
@@ -175,18 +203,15 @@ def _print_resets(group: GroupStatus) -> None:
 def _group_state(group: GroupStatus) -> str:
     bad = {"wrong": tuple(group.problems), "stalled": group.stalled}
     if any(bad.values()):
-        return ", ".join(f"{how} on {_partitions(which)}" for how, which in bad.items() if which)
+        return ", ".join(
+            f"{how} on {partitions_text(which)}" for how, which in bad.items() if which
+        )
     if group.lag_events and not group.live_members:
         return "no live member"
-    left = [one.partition for one in group.partitions if _is_left(one)]
+    left = [one.partition for one in group.partitions if is_left(one)]
     if left:
-        return f"nobody has {_partitions(left)}"
+        return f"nobody has {partitions_text(left)}"
     return "behind" if group.lag_events else "up to date"
-
-
-def _partitions(which: Iterable[int]) -> str:
-    numbers = list(map(str, which))
-    return f"partition{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
 
 
 def _partition_state(one: PartitionLag) -> str:
@@ -194,16 +219,11 @@ def _partition_state(one: PartitionLag) -> str:
         return "wrong"
     if one.stalled:
         return "stalled"
-    if _is_left(one):
+    if is_left(one):
         return "nobody has it"
     if one.mode == "archive":
         return "from archive"
     return "behind" if one.lag_events else "up to date"
-
-
-def _is_left(one: PartitionLag) -> bool:
-    """Say whether events wait and nobody holds the partition."""
-    return bool(one.lag_events) and not one.leased_for_ms
 
 
 def _age(partitions: Sequence[PartitionLag]) -> str | None:
@@ -223,7 +243,7 @@ def _pending(group: GroupStatus) -> str:
 
 def _lease(one: PartitionLag) -> Cell:
     if one.leased_for_ms:
-        return _duration(one.leased_for_ms)
+        return f"{_duration(one.leased_for_ms)} left"
     return "ended" if one.owner else "free"
 
 

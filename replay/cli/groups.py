@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,11 +18,15 @@ from replay.cli.group_view import (
 )
 from replay.cli.options import Group, Moment
 from replay.cli.output import emit
+from replay.cli.parked_view import by_error
 from replay.cli.session import Session
 
 if TYPE_CHECKING:
     from eventstore import Position
     from eventstore.groups.status import GroupStatus
+
+MAX_SUMMED_UP = 1_000
+"""So many parked runs are summed up by their errors."""
 
 
 @click.group(cls=Group)
@@ -49,38 +54,23 @@ def list_(session: Session) -> None:
 def show(session: Session, group: str) -> None:
     """Show how a group stands, partition by partition: what is wrong comes first.
 
-    Lag comes from positions: how many events lie behind what the group has handled, and how long
-    ago the first of them was recorded.
+    Lag comes from positions: how many events lie behind what the group has handled, and for how
+    long the first of them has been in the log. Pending are events that a member was given and has
+    not acknowledged. An owner holds its partition by a lease, and each change of owner raises the
+    epoch. Stalled is an owner that lives and does not get on. A member is silent once it was not
+    heard for the length of a lease. Parked runs are summed up by error, of the latest 1,000.
     """
+    from eventstore.groups.parking import SyncParked  # noqa: PLC0415
     from eventstore.groups.status import SyncGroups  # noqa: PLC0415
 
     with session.store() as store:
         found = SyncGroups(store).show(group)
+        parked = SyncParked(store, group).list(limit=MAX_SUMMED_UP).items if found.parked else []
+    errors = by_error(parked)
     if session.as_json:
-        emit(group_as_json(found))
+        emit(group_as_json(found) | {"parked_errors": errors})
         return
-    print_group(found)
-
-
-@groups.command()
-@click.argument("group")
-@click.option(
-    "--start",
-    default="beginning",
-    show_default=True,
-    metavar="beginning|end|POSITION",
-    help="The first event it is given; a position looks like 3:1700000000000-42.",
-)
-@click.pass_obj
-def create(session: Session, group: str, start: str) -> None:
-    """Make a group, before any service of it runs."""
-    from eventstore import Position  # noqa: PLC0415
-    from eventstore.groups.status import SyncGroups  # noqa: PLC0415
-
-    begins = start if start in ("beginning", "end") else Position.parse(start)
-    with session.store() as store:
-        SyncGroups(store).create(group, begins)  # type: ignore[arg-type]
-    _done(session, {"group": group, "start": start}, f"group {group} begins at {start}")
+    print_group(found, errors)
 
 
 class _Place(Moment):
@@ -94,10 +84,37 @@ class _Place(Moment):
 
         if value in ("beginning", "end") or isinstance(value, Position):
             return value
-        try:
+        with suppress(InvalidArgument, TypeError):
             return Position.parse(value)
-        except (InvalidArgument, TypeError):
+        try:
             return super().convert(value, param, ctx)
+        except click.BadParameter:
+            told = (
+                f"{value!r} is neither beginning nor end, no time such as 2012-05-22T10:30:00Z, "
+                "and no position such as 3:1700000000000-42"
+            )
+            self.fail(told, param, ctx)
+
+
+@groups.command()
+@click.argument("group")
+@click.option(
+    "--start",
+    type=_Place(),
+    default="beginning",
+    show_default=True,
+    metavar="PLACE",
+    help="beginning, end (what comes from now on), a time, or after a position.",
+)
+@click.pass_obj
+def create(session: Session, group: str, start: Any) -> None:
+    """Make a group, before any service of it runs."""
+    from eventstore.groups.status import SyncGroups  # noqa: PLC0415
+
+    with session.store(create=True) as store:
+        SyncGroups(store).create(group, start)
+    start = str(start)
+    _done(session, {"group": group, "start": start}, f"group {group} begins at {start}")
 
 
 @groups.command()

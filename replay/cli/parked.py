@@ -27,7 +27,9 @@ _FILTERS = (
         "--parked-before", "before", type=Moment(), metavar="TIME", help="Only parked before TIME."
     ),
     click.option(
-        "--up-to", metavar="PLACE", help="Only parked no later than the run with this place."
+        "--up-to",
+        metavar="PLACE",
+        help="Only parked no later than the run at this place of the list.",
     ),
 )
 _ALL = click.option("--all", "every", is_flag=True, help="All parked runs of the group.")
@@ -55,7 +57,7 @@ def parked() -> None:
 @parked.command("list")
 @click.argument("group")
 @click.option("--run", "run_id", metavar="RUN", help="Only this run.")
-@click.option("--state", metavar="STATE", help="Only parked ones, or those to redrive.")
+@click.option("--state", metavar="parked|redrive", help="Only parked ones, or those to redrive.")
 @_filters
 @click.option(
     "--order",
@@ -145,6 +147,12 @@ def redrive(
         if run_id and not count:
             _check_parked(store, group, run_id)
     _print_count(session, "redriven", count, "will be redriven", dry_run=dry_run)
+    if not count:
+        _note_none(
+            f"run {run_id!r} is to be redriven already"
+            if run_id
+            else "nothing else matches: what is to be redriven already is left"
+        )
 
 
 @parked.command()
@@ -219,6 +227,10 @@ def _print_count(session: Session, name: str, count: int, done: str, *, dry_run:
         emit({name: count, "dry_run": dry_run})
         return
     click.echo(f"{_runs(count)} {f'would be {name}' if dry_run else done}")
+
+
+def _note_none(why: str) -> None:
+    note(printable(f"{why}; 'parked list' shows the runs, with state and error"))
 
 
 def _runs(count: int) -> str:

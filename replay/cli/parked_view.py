@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,31 @@ from replay.cli.output import Cell, facts, note, printable, table
 
 if TYPE_CHECKING:
     from eventstore.groups.parking import ParkedDetails, ParkedRun
+
+
+@dataclass(slots=True)
+class ParkedError:
+    """Runs that are set aside for the same kind of error at the same type of event.
+
+    ``run_id``, ``latest`` and ``error`` are those of the latest of them.
+    """
+
+    kind: str
+    type: str
+    runs: int
+    latest: datetime
+    run_id: str
+    error: str
+
+
+def by_error(newest_first: Iterable[ParkedRun]) -> list[ParkedError]:
+    """Sum up parked runs by their errors, the most frequent first."""
+    found: dict[tuple[str, str], ParkedError] = {}
+    for run in newest_first:
+        key = (run.failure.kind, run.type)
+        known = found.setdefault(key, ParkedError(*key, 0, run.parked_at, run.run_id, _error(run)))
+        known.runs += 1
+    return sorted(found.values(), key=lambda error: -error.runs)
 
 
 def as_json(run: ParkedRun, *, with_traceback: bool) -> dict[str, Any]:
@@ -34,7 +60,7 @@ def print_list(runs: Iterable[ParkedRun]) -> None:
 
 
 _COLUMNS = (
-    "run", "workflow", "failed", "events", "deliveries", "parked", "state", "place", "error",
+    "run", "workflow", "failed", "versions", "deliveries", "parked", "state", "place", "error",
 )  # fmt: skip
 
 
@@ -77,7 +103,10 @@ def _print_run(group: str, run: ParkedRun) -> None:
             ("workflow", run.workflow_id),
             ("state", run.state),
             ("failed", f"{run.type}, version {run.failed_version}, at {run.position}"),
-            ("set aside", f"versions {_versions(run)}"),
+            (
+                "set aside",
+                f"version{'s' if run.last_version > run.first_version else ''} {_versions(run)}",
+            ),
             ("deliveries", run.failure.deliveries),
             ("first failure", from_ms(run.failure.first_ms)),
             ("last failure", from_ms(run.failure.last_ms)),

@@ -68,10 +68,14 @@ class Session:
         return self.folder / f"{check_namespace(self.namespace)}.archive.db"
 
     @contextmanager
-    def store(self, *, create: bool = False) -> Iterator[SyncEventStore]:
-        """Open the store; in a folder that has none only where ``create`` says so."""
+    def store(self, *, create: bool = False, may_be_lost: bool = False) -> Iterator[SyncEventStore]:
+        """Open the store; one that is not there yet only where ``create`` says so.
+
+        ``may_be_lost``: also where the server is there and has lost it.
+        """
         from eventstore import SyncEventStore  # noqa: PLC0415
         from eventstore.server import status  # noqa: PLC0415
+        from eventstore.transport.opening import Opening  # noqa: PLC0415
         from replay.cli.logs import show_warnings  # noqa: PLC0415
 
         show_warnings()
@@ -79,13 +83,19 @@ class Session:
             raise CannotDo(
                 f"there is no store in {self.folder} yet; 'runstore import FILE' makes one"
             )
-        with SyncEventStore.open(
+        opening = Opening.of(
             self.url,
             namespace=self.namespace,
             partitions=self.partitions,
             archive=self.archive,
+            durability="server",
+            settings=None,
+            upcasters=None,
+            allow_eviction=False,
             folder=self.folder,
-        ) as store:
+            create=create or may_be_lost,
+        )
+        with SyncEventStore(opening).start() as store:
             yield store
 
     @contextmanager

@@ -128,7 +128,7 @@ async def test_members_are_told_with_their_silence_and_what_they_hold(
     await groups.create("mail")
     bench.beats("awake")
     bench.beats("gone", ago_ms=HOUR_MS)
-    bench.beats("holder", ago_ms=HOUR_MS)
+    bench.beats("holder", ago_ms=HOUR_MS // 2)
     bench.lease(1, owner="holder", until=bench.now_ms() + 60_000)
     # when somebody looks
     status = await groups.show("mail")
@@ -141,6 +141,19 @@ async def test_members_are_told_with_their_silence_and_what_they_hold(
     assert status.live_members == ("awake", "holder")
     assert status.members[0].silent_ms < 10_000
     assert status.members[2].silent_ms >= HOUR_MS
+
+
+@pytest.mark.parametrize(("lease_ms", "living"), [(600_000, ["idle", "m"]), (20_000, ["m"])])
+async def test_who_was_not_heard_for_a_lease_is_silent_however_long_leases_are(
+    groups: Groups, bench: Bench, lease_ms: int, living: list[str]
+) -> None:
+    # given a member that has a lease, and one that has none and was heard before that
+    await groups.create("mail")
+    bench.beats("m")
+    bench.lease(1, owner="m", until=bench.now_ms() + lease_ms)
+    bench.beats("idle", ago_ms=100_000)
+    # then the length of the lease, which each heartbeat renews, tells whether it lives
+    assert sorted((await groups.show("mail")).live_members) == living
 
 
 async def test_pending_parked_and_redriving_are_counted(groups: Groups, bench: Bench) -> None:

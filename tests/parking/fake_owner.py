@@ -56,7 +56,8 @@ class FakeOwner:
         for partition in range(self.keys.partitions):
             log = self.keys.log(partition)
             self.server.admin.xgroup_create(log, self.who.group, "0", mkstream=True)
-        self.store.perform(sent(commands.register(self.keys, self.who.group, {})))
+        settings = {"start": "beginning", "created_ms": 1_000}
+        self.store.perform(sent(commands.register(self.keys, self.who.group, settings)))
         return self
 
     def take(self) -> FakeOwner:

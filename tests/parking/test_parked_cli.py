@@ -31,6 +31,10 @@ class Line:
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         return self._cli.run("parked", *arguments, *self._where)
 
+    def beside(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run another command on the same store."""
+        return self._cli.run(*arguments, *self._where)
+
     def text(self, *arguments: object) -> str:
         return self._cli.text("parked", *arguments, *self._where)
 
@@ -74,7 +78,7 @@ def test_the_list_shows_each_run_with_its_error(line: Line) -> None:
 
     heading, latest, *rest = shown.splitlines()
     assert heading.split() == [
-        "run", "workflow", "failed", "events", "deliveries", "parked", "state", "place", "error",
+        "run", "workflow", "failed", "versions", "deliveries", "parked", "state", "place", "error",
     ]  # fmt: skip
     assert latest.startswith("run-5")
     assert latest.endswith("ValueError: number 5")
@@ -129,7 +133,9 @@ def test_a_redrive_says_how_many_and_needs_to_be_told_which(line: Line, owner: F
     assert line.text("redrive", "g", "--all", "--dry-run") == ("6 parked runs would be redriven\n")
     assert owner.redrives() == []
     assert line.json("redrive", "g", "run-1") == {"redriven": 1, "dry_run": False}
-    assert line.text("redrive", "g", "run-1") == "0 parked runs will be redriven\n"
+    again = line.run("redrive", "g", "run-1")
+    assert (again.returncode, again.stdout) == (0, "0 parked runs will be redriven\n")
+    assert "run 'run-1' is to be redriven already" in again.stderr
     assert line.text("redrive", "g", "--workflow", "odd") == "2 parked runs will be redriven\n"
     assert line.json("redrive", "g", "--all", "--dry-run") == {"redriven": 3, "dry_run": True}
     assert line.text("redrive", "g", "--all") == "3 parked runs will be redriven\n"
@@ -158,6 +164,26 @@ def test_a_discard_asks_unless_told_not_to(line: Line, owner: FakeOwner) -> None
     assert line.json("discard", "g", "--all", "--yes") == {"discarded": 5, "dry_run": False}
     assert owner.set_aside() == {}
     assert line.text("discard", "g", "--all") == "0 parked runs discarded\n"
+
+
+def test_the_page_of_the_group_sums_up_errors_and_says_what_to_type(line: Line) -> None:
+    # given five runs that are parked for one error, and one for another; one is to be redriven
+    line.text("redrive", "g", "run-1")
+    # when somebody looks at the group, and at everything
+    page, doctor = line.beside("groups", "show", "g"), line.beside("doctor")
+    told = json.loads(line.beside("groups", "show", "g", "--json").stdout)
+    # then the errors are there, the most frequent first, each with the latest run
+    rows = page.stdout.split("parked, by error")[1].splitlines()[2:4]
+    assert [(row.split()[0], row.split()[-3:]) for row in rows] == [
+        ("5", ["ValueError:", "number", "5"]),
+        ("1", ["KeyError:", "number", "4"]),
+    ]
+    first, second = told["parked_errors"]
+    assert (first["kind"], first["type"], first["run_id"]) == ("ValueError", "note.taken", "run-5")
+    assert (first["runs"], second["runs"]) == (5, 1)
+    # and people are told the command that comes next
+    for said in (page.stderr, doctor.stdout):
+        assert "5 runs are set aside: 'runstore parked list g' tells why" in said
 
 
 @pytest.mark.parametrize("verb", ["redrive", "discard"])

@@ -12,6 +12,7 @@ from command_line import CommandLine
 from faults import eventually
 from samples import ended, noted, notes
 
+from eventstore import SyncEventStore
 from retention.ground import Ground
 
 pytestmark = pytest.mark.parametrize("server", ["valkey"], indirect=True)
@@ -116,8 +117,8 @@ def test_it_follows_until_it_is_interrupted(cli: OnServer, ground: Ground) -> No
 
 def test_the_archive_of_another_store_is_refused(cli: OnServer, ground: Ground) -> None:
     ground.archive()
-
-    done = cli.run("trim", "--namespace", f"{ground.namespace}-x")
+    with SyncEventStore.open(ground.server.url, namespace=f"{ground.namespace}-x"):
+        done = cli.run("trim", "--namespace", f"{ground.namespace}-x")
 
     assert done.returncode == 1
     assert "belongs to namespace" in done.stderr

@@ -256,6 +256,11 @@ def test_a_service_needs_the_name_of_a_group(name: Any) -> None:
         Service(name)
 
 
+def test_an_option_that_there_is_not_is_told_when_the_service_is_declared() -> None:
+    with pytest.raises(InvalidArgument, match=r"no option max_delivery; .*max_deliveries"):
+        Service("s", max_delivery=3)  # type: ignore[call-arg]
+
+
 async def test_a_service_without_handlers_does_not_start(store: EventStore) -> None:
     with pytest.raises(InvalidArgument, match="nothing to serve"):
         await Service("s", create=True).run(store)

@@ -85,7 +85,13 @@ def test_a_signal_lets_the_handler_finish(valkey: Server, how: signal.Signals) -
         process.stdin.flush()  # type: ignore[union-attr]
         # then
         assert [said(process), said(process)] == ["done", "ended"]
-        assert (process.wait(20), process.stderr.read()) == (0, "")  # type: ignore[union-attr]
+        joined, left = ended_with(process)[2].splitlines()
+        assert process.returncode == 0
+        assert (
+            f"<ConsumerGroup 's', member 'm'> joined, at <EventStore 'runs' at {valkey.url}"
+            in joined
+        )
+        assert "<ConsumerGroup 's', member 'm'> left: Counts(handled=1, " in left
         log = store.operations.keys.log(position.partition)
         assert valkey.admin.xpending(log, "s")["pending"] == 0
 

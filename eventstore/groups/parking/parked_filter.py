@@ -44,7 +44,7 @@ class ParkedFilter:
         if self.run_id is not None:
             check_run_id(self.run_id)
         if self.state is not None and self.state not in STATES:
-            raise InvalidArgument(f"state must be one of {STATES}, not {self.state!r}")
+            raise InvalidArgument(f"state must be {' or '.join(STATES)}, not {self.state!r}")
         if not isinstance(self.up_to, (str, Position, NoneType)):
             raise InvalidArgument(f"up_to must be the place of a parked run, not {self.up_to!r}")
         self.span(0)

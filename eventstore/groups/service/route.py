@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from eventstore.errors import InvalidArgument, InvalidEvent
 from eventstore.events import RecordedEvent
 from eventstore.groups.delivery import Delivery
+from eventstore.groups.handlers import is_generator
 from eventstore.groups.selection import Selection
 from eventstore.groups.service.parameters import Parameters, Part, name_of
 from eventstore.groups.verdicts import Park
@@ -34,7 +35,7 @@ class Route:
         self.name = name_of(handler)
         self._handler = handler
         self.is_async = _is_async(handler)
-        if _is_generator(handler):
+        if is_generator(handler):
             raise InvalidArgument(f"the handler {self.name} yields; it must return when it is done")
         self._parameters = Parameters(handler)
         self._models = self._parameters.models_of(selection.types)
@@ -71,11 +72,14 @@ class Route:
 
 
 def _payload(event: RecordedEvent, model: type[BaseModel]) -> BaseModel:
-    """Give the typed data. What does not fit now never will, so it is not tried again."""
+    """Give the typed data. What does not fit now never will, so it is not tried again.
+
+    The error is kept with the run without those that led to it: they show the data.
+    """
     try:
         return event.payload(model)
     except InvalidEvent as error:
-        raise Park(f"{error.reason} ({_differences(error.__cause__)})") from error
+        raise Park(f"{error.reason} ({_differences(error.__cause__)})") from None
 
 
 def _differences(error: BaseException | None) -> str:
@@ -102,7 +106,3 @@ def _meet(some: frozenset[str] | None, others: frozenset[str] | None) -> bool:
 def _is_async(handler: Callable[..., Any]) -> bool:
     call = getattr(handler, "__call__", None)  # noqa: B004 - an object with an async __call__
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
-
-
-def _is_generator(handler: Callable[..., Any]) -> bool:
-    return inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler)

@@ -25,7 +25,6 @@ from eventstore.groups.service.route import Route
 from eventstore.groups.start import Start
 from eventstore.store import EventStore
 
-_log = logging.getLogger(__name__)
 _EXIT_FAILED = 2
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
@@ -70,6 +69,9 @@ class Service:
 
     def __init__(self, name: str, **options: Unpack[GroupOptions]) -> None:
         self.name = check_name("group name", name)
+        if unknown := options.keys() - GroupOptions.__annotations__.keys():
+            known = ", ".join(GroupOptions.__annotations__)
+            raise InvalidArgument(f"no option {', '.join(sorted(unknown))}; there are {known}")
         self._options = options
         self._routes: list[Route] = []
         self._by_type: dict[str | None, list[Route]] = {}
@@ -164,9 +166,13 @@ class Service:
 
         ``store`` is one that is not open yet, as ``EventStore.open(…)`` gives it; by default the
         one of ``RUNSTORE_REDIS_URL``, or of this folder. A second signal ends it at once. Errors
-        of the store are told on stderr, and the exit code is 2.
+        of the store are told on stderr, and the exit code is 2. Without a configuration of logging,
+        that it joins and leaves, and what fails, is logged to stderr.
         """
         logging.basicConfig()
+        ours = logging.getLogger(ConsumerGroup.__module__)
+        if ours.level == logging.NOTSET and not ours.isEnabledFor(logging.INFO):
+            ours.setLevel(logging.INFO)  # that it joins and leaves, and no chatter of others
         try:
             asyncio.run(self._serve(store or EventStore.open()))
         except RunStoreError as error:

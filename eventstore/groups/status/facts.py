@@ -21,7 +21,7 @@ class PartitionLag:
     owner: str | None
     """The member that holds, or last held, the partition; None when it was given back."""
     epoch: int
-    """How often the partition has changed hands: the fencing token."""
+    """The fencing token: it rises whenever the partition changes hands."""
     leased_for_ms: int
     """How long the owner's lease still lasts; 0 when there is none, or it has ended."""
     mode: Mode
@@ -57,7 +57,7 @@ class MemberStatus:
     silent_ms: int
     """How long ago it was last heard."""
     live: bool
-    """Whether it counts as alive: it was heard lately, or holds a lease."""
+    """Whether it counts as alive: it was heard within a lease, or holds one."""
     partitions: tuple[int, ...]
     """What it holds by leases that last."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from eventstore.groups.start import Start
@@ -37,8 +38,10 @@ class Groups:
         """Tell how far a group is behind in each partition. Raises ``UnknownGroup``."""
         return await self._store.perform(looking.lag(self._store.operations, name))
 
-    async def create(self, name: str, start: Start = "beginning") -> None:
+    async def create(self, name: str, start: Start | datetime = "beginning") -> None:
         """Make a group that begins at ``start``, before any member of it runs.
+
+        A time is what was recorded from then on.
 
         Raises ``InvalidArgument`` if it is there already, or for a start that the log lacks.
         """
@@ -109,7 +112,7 @@ class SyncGroups:
         """Tell how far a group is behind in each partition; see ``Groups.lag``."""
         return self._store.perform(looking.lag(self._store.operations, name))
 
-    def create(self, name: str, start: Start = "beginning") -> None:
+    def create(self, name: str, start: Start | datetime = "beginning") -> None:
         """Make a group; see ``Groups.create``."""
         self._store.perform(steering.create(self._store.operations, name, start))
 

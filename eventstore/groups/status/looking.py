@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from eventstore.archive.archive import Archive
 
 LIVE_WITHIN_MS = 30_000
-"""A member that was heard so lately counts as alive."""
+"""A member that was heard so lately counts as alive, where no lease tells how long one lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,18 @@ class Sighting:
     def _member(self, name: str, partitions: tuple[int, ...]) -> MemberStatus:
         # One that holds a lease and took itself off the list was heard when it took the lease.
         silent_ms = max(0, self.now_ms - self.heard_ms.get(name, self.now_ms))
-        live = bool(partitions) or silent_ms < LIVE_WITHIN_MS
+        live = bool(partitions) or silent_ms < self._live_within_ms
         return MemberStatus(name, silent_ms, live, partitions)
+
+    @property
+    def _live_within_ms(self) -> int:
+        """How long a silence members allow each other: a lease, which each heartbeat renews."""
+        leases_ms = [
+            seen.until_ms - self.heard_ms[seen.owner]
+            for seen in self.partitions
+            if seen.owner in self.heard_ms
+        ]
+        return max((length for length in leases_ms if length > 0), default=LIVE_WITHIN_MS)
 
 
 def sight(operations: Operations, group: str) -> Plan[Sighting]:

@@ -7,6 +7,7 @@ end as if they had run once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -68,16 +69,18 @@ class Reset:
         return sum(move.skipped for move in self.moves)
 
 
-def create(operations: Operations, group: str, start: Start) -> Plan[None]:
+def create(operations: Operations, group: str, start: Start | datetime) -> Plan[None]:
     """Make a group. Raises ``InvalidArgument`` if it is there, or for a start that is not."""
     check_name("group name", group)
+    if isinstance(start, datetime):
+        start = yield from resolved(operations, start)
     check_start(start)
     (registered,) = yield [commands.read_registration(operations.keys, group)]
     if registered is not None:
         raise InvalidArgument(
             f"consumer group {group!r} is there already; reset moves it", group=group
         )
-    yield from join(operations, group, start, create=True)
+    yield from join(operations, group, start, create=True, is_said=True)
 
 
 def reset(

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Literal
 
 from eventstore.clock import to_ms
-from eventstore.commands import Command, entry_before, log_start
+from eventstore.commands import entry_before
 from eventstore.errors import InvalidArgument
 from eventstore.events import Position
+from eventstore.groups.places import known_position
 from eventstore.groups.start import check_start, starting_positions
 from eventstore.keys import Keys
 from eventstore.operations import Operations
@@ -39,7 +40,7 @@ def resolved(operations: Operations, to: Target) -> Plan[dict[int, Position]]:
     exact = {}
     for partition, position in positions.items():
         at_time = position.ms and not position.n
-        find = _entry_before if at_time else _checked
+        find = _entry_before if at_time else known_position
         exact[partition] = yield from find(operations.keys, position)
     return exact
 
@@ -59,23 +60,3 @@ def _entry_before(keys: Keys, at: Position) -> Plan[Position]:
     if before is None:
         before = yield Recall(lambda archive: archive.before(at))
     return before or Position(at.partition, 0, 0)
-
-
-def _checked(keys: Keys, at: Position) -> Plan[Position]:
-    """Give a position back if its entry is, or may have been, there."""
-    if at.n:
-        words = ("XRANGE", keys.log(at.partition), at.entry_id, at.entry_id)
-        first, is_there = yield [log_start(keys, at.partition), Command(words, bool)]
-        if not is_there and (first is None or at.n < first.n):
-            is_there = yield from _may_be_archived(at)
-        if not is_there:
-            raise InvalidArgument(
-                f"the log has no entry {at}: is it a position of another store?", position=at
-            )
-    return at
-
-
-def _may_be_archived(at: Position) -> Plan[bool]:
-    before = at._replace(n=at.n - 1)
-    page = yield Recall(lambda archive: archive.log_page(before, 1, at.n))
-    return page is None or at in {event.position for event in page}
