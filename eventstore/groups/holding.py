@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from enum import Enum, auto
 
 from eventstore.events import Position
@@ -68,7 +67,7 @@ class Holding:
         """The watermark that the server knows."""
         self.finished: list[Position] = []
         """What is through and not yet acknowledged."""
-        self._outstanding: OrderedDict[int, Position] = OrderedDict()
+        self._outstanding: dict[int, Position] = {}
         """By ``n``: events that were taken and are not through, and what was reached before."""
 
     @property

@@ -139,28 +139,9 @@ class Workers:
     async def _attempt(self, lane: Lane) -> bool:
         event, holding, attempt = self._hand.pop(lane), lane.holding, 1
         if holding.deliveries or lane.is_redriven:
-            attempt = await self._attempts.begin(lane, event)
+            attempt = await self._count(lane, event)
             if not attempt:
                 return False
-            # Once counted it is handled, also of a partition that is about to be handed on.
-            if not self._hand.holds(holding):
-                self._attempts.not_begun(lane, event, attempt)
-                return False
-        failure = await self._call_handler(event, holding, attempt)
-        if failure is None:
-            self._hand.counts.handled += 1
-            return await self._attempts.through(lane, event)
-        pause_s = await self._attempts.failed(lane, event, failure, attempt)
-        if pause_s is not None:
-            self._later(pause_s, lane)
-        if isinstance(failure, asyncio.CancelledError) and _is_cancelled():
-            raise failure  # by the handler, or whoever ends everything: another worker goes on
-        return False
-
-    async def _call_handler(
-        self, event: RecordedEvent, holding: Holding, attempt: int
-    ) -> BaseException | None:
-        """Call the handler; give what it raised."""
         try:
             if self._takes_delivery:
                 await self._call(event, delivery_of(holding, attempt))
@@ -173,14 +154,35 @@ class Workers:
                 # A thread cannot be cut short: until it ends, nobody else may have the partition.
                 holding.is_overrun = self._threads is not None
                 raise
-            return error
+            failure: BaseException = error
         except (SystemExit, KeyboardInterrupt, GeneratorExit):
             # The process ends, and may end by this event: not in order, so that it is counted.
             holding.is_overrun = True
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its failure
-            return error
-        return None
+            failure = error
+        else:
+            self._hand.counts.handled += 1
+            return await self._attempts.through(lane, event)
+        await self._failed(lane, event, failure, attempt)
+        return False
+
+    async def _count(self, lane: Lane, event: RecordedEvent) -> int:
+        attempt = await self._attempts.begin(lane, event)
+        # Once counted it is handled, also of a partition that is about to be handed on.
+        if not attempt or self._hand.holds(lane.holding):
+            return attempt
+        self._attempts.not_begun(lane, event, attempt)
+        return 0
+
+    async def _failed(
+        self, lane: Lane, event: RecordedEvent, failure: BaseException, attempt: int
+    ) -> None:
+        pause_s = await self._attempts.failed(lane, event, failure, attempt)
+        if pause_s is not None:
+            self._later(pause_s, lane)
+        if isinstance(failure, asyncio.CancelledError) and _is_cancelled():
+            raise failure  # by the handler, or whoever ends everything: another worker goes on
 
     async def _call_in_thread(self, *args: Any) -> None:
         context = contextvars.copy_context()
