@@ -13,10 +13,12 @@ from eventstore.appends import AppendResult
 from eventstore.archive.binding import Binding, make_archive
 from eventstore.archive.entry import SELECT_EVENTS, Entry
 from eventstore.archive.layout import PARTITION_PLACES, SCHEMA, place_of, position_at
+from eventstore.archive.reached import load_reached
 from eventstore.clock import Clock, system_clock
 from eventstore.decoding import Decoder
+from eventstore.errors import StoreMismatch
 from eventstore.events import Position, RecordedEvent
-from eventstore.sqlite import Database, Transaction
+from eventstore.sqlite import LAYOUT, Database, Transaction
 
 _LOG_PAGE = f"{SELECT_EVENTS} WHERE e.place > ? AND e.place <= ? ORDER BY e.place LIMIT ?"
 _RUN_PAGE = f"""
@@ -32,7 +34,7 @@ _COLD = """
 SELECT run_id, version, state = 'deleted' FROM runs
 WHERE (state <> 'open' OR is_expired) AND NOT is_dropped AND run_id > ? ORDER BY run_id LIMIT ?
 """
-_DROPPED = "UPDATE runs SET is_dropped = 1 WHERE run_id = ?"
+_DROPPED = "UPDATE runs SET is_dropped = 1 WHERE run_id = ? AND version = ?"
 _FIRST_NOT_BEFORE = "SELECT place, ms FROM events WHERE place >= ? AND place < ? LIMIT 1"
 _BEYOND = 2**62
 
@@ -67,6 +69,7 @@ class Archive:
         self.database = database
         self.binding = binding
         self._decoder = decoder
+        database.on_other_file = self._check_other
 
     @classmethod
     def open(
@@ -110,6 +113,8 @@ class Archive:
         """Open an archive whichever store it belongs to: ``binding`` says. Raises as ``open``."""
         database = Database(Path(path).absolute(), SCHEMA, read_only=read_only)
         try:
+            with database.snapshot() as tx:
+                SCHEMA.check_layout(tx.execute(LAYOUT), database.path)
             return cls(database, Binding.read(database), decoder or Decoder())
         except BaseException:
             database.close()
@@ -193,10 +198,23 @@ class Archive:
         with self.database.snapshot() as tx:
             return [ColdRun(*row) for row in tx.execute(_COLD, (after, limit))]
 
-    def forget_cold(self, run_ids: Iterable[str]) -> None:
-        """Note that run streams were dropped: ``cold_runs`` names them no more."""
+    def forget_cold(self, runs: Iterable[ColdRun]) -> None:
+        """Note that run streams were dropped: ``cold_runs`` names them no more.
+
+        A run of which more was archived since has a stream again: it is named once more.
+        """
         with self.database.transaction() as tx:
-            tx.executemany(_DROPPED, ((run_id,) for run_id in run_ids))
+            tx.executemany(_DROPPED, ((run.run_id, run.version) for run in runs))
+
+    def _check_other(self, tx: Transaction) -> None:
+        """Refuse a file in the place of this one unless it is an archive of the same store."""
+        SCHEMA.check_layout(tx.execute(LAYOUT), self.path)
+        if Binding.within(tx, self.path) != self.binding:
+            raise StoreMismatch(
+                f"the archive of another store has taken the place of {self.path} while it was "
+                "open; put the right one back",
+                path=str(self.path),
+            )
 
     def _entries(self, statement: str, bounds: tuple[object, ...]) -> list[Entry]:
         with self.database.snapshot() as tx:
@@ -219,14 +237,6 @@ class Archive:
 
     def __repr__(self) -> str:
         return f"Archive({str(self.path)!r})"
-
-
-def load_reached(tx: Transaction, partitions: int) -> dict[int, Position]:
-    """Give how far each partition is archived, as the file says."""
-    reached = {partition: Position(partition, 0, 0) for partition in range(partitions)}
-    for row in tx.execute("SELECT partition_no, ms, n FROM positions"):
-        reached[row[0]] = Position(*row)
-    return reached
 
 
 def _entry_at(tx: Transaction, at: Position) -> Position | None:

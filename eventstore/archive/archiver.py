@@ -51,6 +51,9 @@ class Archiver:
 
     - ``seal_key``: signs the seals (HMAC-SHA256), 16 bytes or more. Without one they are hashes,
       which anybody who may write the file can make anew.
+    - ``begin_signing``: sign from here on what was archived without a key. Unasked that is
+      refused, since the first signature vouches for all seals before it, and somebody may have
+      taken theirs away.
     - ``batch_events``: the most events in one transaction; ``batch_bytes``: about how large it is.
     - ``block_ms``: how long ``run`` waits at the store for events before it looks at ``stop``.
     - ``retry_pause_ms``, doubling up to ``retry_pause_max_ms``: how long ``run`` waits between
@@ -63,6 +66,7 @@ class Archiver:
         archive: Archive,
         *,
         seal_key: bytes | None = None,
+        begin_signing: bool = False,
         batch_events: int = DEFAULT_BATCH_EVENTS,
         batch_bytes: int = DEFAULT_BATCH_BYTES,
         block_ms: int = DEFAULT_BLOCK_MS,
@@ -76,7 +80,7 @@ class Archiver:
         key = None if seal_key is None else check_seal_key(seal_key)
         self._store = store
         self._archive = archive
-        self._ledger = Ledger(archive, key, clock)
+        self._ledger = Ledger(archive, key, clock, begin_signing=begin_signing)
         self._lock = writer_lock(archive, clock)
         self._batch_events = batch_events
         self._batch_bytes = batch_bytes

@@ -35,15 +35,24 @@ class Binding:
     def read(cls, database: Database) -> Binding:
         """Read it from an archive. Raises ``StoreMismatch`` if that belongs to none."""
         with database.snapshot() as tx:
-            facts = dict(tx.execute(_FACTS))
+            return cls.within(tx, database.path)
+
+    @classmethod
+    def within(cls, tx: Transaction, path: Path) -> Binding:
+        """Read it in a transaction. Raises as ``read``."""
+        facts = dict(tx.execute(_FACTS))
         try:
             return cls(facts["store_id"], facts["namespace"], int(facts["partitions"]))
         except (KeyError, ValueError):
             raise StoreMismatch(
-                f"archive {database.path} does not say which store it belongs to; give another "
-                "path",
-                path=str(database.path),
+                f"archive {path} does not say which store it belongs to; give another path",
+                path=str(path),
             ) from None
+
+    @property
+    def origin(self) -> str:
+        """Write it as what the first seal of an archive is bound to."""
+        return f"{self.store_id} {self.namespace} {self.partitions}"
 
     def check(self, database: Database) -> None:
         """Raise ``StoreMismatch`` unless the archive is this store's."""
@@ -73,7 +82,7 @@ class Binding:
 
     def write(self, tx: Transaction, now_ms: int) -> None:
         """Give a new archive to this store."""
-        created = ("origin", self.store_id), ("created_ms", str(now_ms))
+        created = ("origin", self.origin), ("created_ms", str(now_ms))
         tx.executemany(_KEEP, [*self._facts(), *created])
 
     def rebind(self, tx: Transaction) -> None:

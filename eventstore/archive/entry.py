@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any, NamedTuple
 
 from eventstore.archive.chain import digest_of
@@ -18,6 +19,23 @@ SELECT_EVENTS = (
     "FROM events AS e JOIN runs AS r ON r.id = e.run"
 )
 """Gives what ``Entry.of_row`` takes."""
+
+
+OF_ANOTHER_KIND = "what is kept of it is of another kind"
+
+_SOUND = {
+    (int, str, int, event, str, str, workflow)
+    for event in (bytes, NoneType)
+    for workflow in (str, NoneType)
+}
+
+
+def are_sound(values: Sequence[Any]) -> bool:
+    """Say whether these are of the kinds that were archived: SQLite keeps any.
+
+    They are the columns from ``ms`` to ``workflow_id``.
+    """
+    return tuple(map(type, values)) in _SOUND
 
 
 class Entry(NamedTuple):
@@ -74,10 +92,12 @@ class Entry(NamedTuple):
     def of_row(cls, row: Sequence[Any]) -> Entry:
         """Read a row of ``SELECT_EVENTS``; see ``erased`` for what a deleted run has left.
 
-        Raises ``CorruptEvent`` where its event is gone without that.
+        Raises ``CorruptEvent`` where its event is gone without that, and for what cannot be.
         """
         place, ms, run_id, version, encoded, checksum, append_id, workflow_id, erased = row
         position = position_at(place, ms)
+        if not are_sound(row[1:8]) or ms < 0 or not isinstance(erased, bytes | None):
+            raise CorruptEvent(str(position), OF_ANOTHER_KIND)
         if erased is not None:
             known = cls(position, run_id, version, b"", checksum, append_id, workflow_id)
             return known.erased(erased)

@@ -20,6 +20,15 @@ PARTITION_PLACES = 2**47
 """Entries of a partition are numbered below this; 1,024 partitions still fit into 64 bits."""
 
 
+MAX_PARTITIONS = 2**15
+
+
+def is_place(position: Position) -> bool:
+    """Say whether an entry can stand there."""
+    partition, ms, n = position
+    return 0 <= partition < MAX_PARTITIONS and 0 <= n < PARTITION_PLACES and 0 <= ms < 2**62
+
+
 def place_of(position: Position) -> int:
     """Give an entry's key in the file: entries of one partition stand in log order."""
     return position.partition * PARTITION_PLACES + position.n

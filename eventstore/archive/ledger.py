@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from eventstore.archive.archive import Archive, load_reached
+from eventstore.archive.archive import Archive
 from eventstore.archive.chain import digest_of, next_link
 from eventstore.archive.entry import Entry
 from eventstore.archive.erasing import Deletion, erase
 from eventstore.archive.layout import place_of
+from eventstore.archive.reached import load_reached
 from eventstore.archive.run_rows import RunRow, load_runs, write_runs
 from eventstore.archive.seals import (
     Heads,
@@ -22,7 +23,7 @@ from eventstore.archive.seals import (
 )
 from eventstore.archive.source import Mark
 from eventstore.clock import Clock, to_ms
-from eventstore.errors import HistoryGap, InvalidArgument, LogRegressed
+from eventstore.errors import HistoryGap, InvalidArgument, LogRegressed, StoreMismatch
 from eventstore.events import Position
 from eventstore.sqlite import Transaction
 
@@ -42,9 +43,12 @@ class Ledger:
     What it remembers is what the file says: after an error ``load`` it again.
     """
 
-    def __init__(self, archive: Archive, key: bytes | None, clock: Clock) -> None:
+    def __init__(
+        self, archive: Archive, key: bytes | None, clock: Clock, *, begin_signing: bool = False
+    ) -> None:
         self._archive = archive
         self._key = key
+        self._may_begin = begin_signing
         self._clock = clock
         self._seal: Seal | None = None
         self._origin = ""
@@ -83,10 +87,12 @@ class Ledger:
         """Add entries that go on where the marks stand, and seal them.
 
         Raises ``LogRegressed`` for an event in the place of another, ``HistoryGap`` for one
-        behind a missing one. Then, and on any other error, nothing is written.
+        behind a missing one, ``StoreMismatch`` where somebody else wrote to the archive. Then,
+        and on any other error, nothing is written.
         """
         try:
             with self._archive.database.transaction() as tx:
+                self._check_alone(tx)
                 touched = self._touched(tx, entries)
                 tx.executemany(_ADD, [_row(touched[entry.run_id], entry) for entry in entries])
                 write_runs(tx, touched.values())
@@ -148,8 +154,20 @@ class Ledger:
                 self._runs[name] = RunRow.new(self._last_id, name)
         return {name: self._runs[name] for name in names}
 
+    def _check_alone(self, tx: Transaction) -> None:
+        """Raise ``StoreMismatch`` unless the file stands where it was left."""
+        if last_seal(tx) != self._seal:
+            raise StoreMismatch(
+                f"archive {self._archive.path} is not as this archiver left it: another one "
+                "writes to it, or a copy was put in its place; see to it that one runs",
+                path=str(self._archive.path),
+            )
+
     def _check_key(self) -> None:
-        if self._seal is None or self._seal.signature is None:
+        if self._seal is None:
+            return
+        if self._seal.signature is None:
+            self._check_beginning()
             return
         if self._key is None:
             raise InvalidArgument(
@@ -160,6 +178,15 @@ class Ledger:
             raise InvalidArgument(
                 f"the seals of archive {self._archive.path} are signed with another key than "
                 "the one given in RUNSTORE_SEAL_KEY"
+            )
+
+    def _check_beginning(self) -> None:
+        """Refuse to sign what is unsigned unasked: signatures may have been taken away."""
+        if self._key is not None and not self._may_begin:
+            raise InvalidArgument(
+                f"the seals of archive {self._archive.path} are not signed, and the key in "
+                "RUNSTORE_SEAL_KEY would vouch for all of them; if they never were signed, look at "
+                "'runstore archive verify' and then say 'runstore archive run --begin-signing'"
             )
 
 

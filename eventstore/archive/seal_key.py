@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 
 from eventstore.errors import InvalidArgument
@@ -19,7 +18,7 @@ def parse_seal_key(text: str) -> bytes:
     except ValueError:
         try:
             key = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise InvalidArgument(
                 "the seal key is neither hexadecimal nor base64; make one with "
                 "'openssl rand -hex 32'"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import orjson
 
+from eventstore.archive.layout import is_place
 from eventstore.events import Position
 from eventstore.sqlite import Transaction
 
@@ -24,6 +25,9 @@ _COLUMNS = (
 _INSERT = f"INSERT INTO seals ({_COLUMNS}) VALUES ({', '.join('?' * 12)})"
 _LAST = f"SELECT {_COLUMNS} FROM seals ORDER BY sequence DESC LIMIT 1"
 _PAGE = f"SELECT {_COLUMNS} FROM seals WHERE sequence > ? ORDER BY sequence LIMIT ?"
+
+_KINDS = (int, str, int, str, int, int, bytes, bytes, str, bytes, bytes)
+"""Of the columns but the last, which may be nothing."""
 
 Heads = Mapping[str, tuple[int, bytes]]
 """Of each run that was touched: its last version and the chain there."""
@@ -143,15 +147,22 @@ def seals_after(tx: Transaction, sequence: int, limit: int) -> list[Seal]:
 
 
 def _read(row: Sequence[Any]) -> Seal:
+    """Read a seal; what is of another kind than it was reads as nothing, and no hash fits that."""
+    sound: list[Any] = [
+        value if isinstance(value, kind) else kind()
+        for value, kind in zip(row[:-1], _KINDS, strict=True)
+    ]
+    sequence, kind, at_ms, positions, *rest = sound
+    rest.append(row[-1] if isinstance(row[-1], bytes) else None)
+    return Seal(sequence, kind, at_ms, _positions(positions), *rest)
+
+
+def _positions(text: str) -> dict[int, Position]:
     try:
-        positions = {
-            int(partition): Position.at_entry(int(partition), place)
-            for partition, place in orjson.loads(row[3]).items()
-        }
+        found = [Position.at_entry(int(p), place) for p, place in orjson.loads(text).items()]
     except (ValueError, TypeError, AttributeError):
-        positions = {}  # somebody changed it: its hash does not fit either
-    sequence, kind, at_ms, _, *rest = row
-    return Seal(sequence, kind, at_ms, positions, *rest)
+        return {}
+    return {at.partition: at for at in found} if all(map(is_place, found)) else {}
 
 
 def _signature(key: bytes, content: bytes) -> bytes:

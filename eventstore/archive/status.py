@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from eventstore.archive.archive import Archive, load_reached
+from eventstore.archive.archive import Archive
 from eventstore.archive.archiver import writer_lock
+from eventstore.archive.reached import load_reached
 from eventstore.archive.seals import last_seal
 from eventstore.archive.standing import Standing
 from eventstore.events import Position

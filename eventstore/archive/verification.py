@@ -11,7 +11,7 @@ from eventstore.archive.checks.findings import Finding, Findings, Holes
 from eventstore.archive.checks.history import History
 from eventstore.archive.checks.redis import compare
 from eventstore.archive.checks.rows import RowCheck
-from eventstore.archive.checks.runs import check_reached, check_runs
+from eventstore.archive.checks.runs import check_binding, check_file, check_reached, check_runs
 from eventstore.archive.checks.seals import SealCheck, Signatures
 from eventstore.archive.seal_key import check_seal_key
 from eventstore.sync_store import SyncEventStore
@@ -42,6 +42,8 @@ class Verification:
     finding_count: int
     erased: int = 0
     """How many events of deleted runs keep only their digests."""
+    unsigned_seals: int = 0
+    """How many seals have no signature; if others have, those from before signing began."""
 
     @property
     def exit_code(self) -> int:
@@ -77,12 +79,14 @@ def verify(
     findings, holes = Findings(max_findings), Holes(max_findings)
     rows = RowCheck(History(archive), findings, holes)
     key = None if key is None else check_seal_key(key)
+    check_file(archive, findings)
     seals = SealCheck(archive, rows, findings, key, expect)
     while True:
         for events in seals.walk():
             tell(events)
         if check_reached(archive, seals.last, seals.reached, findings):
             break
+    check_binding(archive, seals.origin, has_losses=seals.has_losses, findings=findings)
     runs = check_runs(archive, findings, holes)
     holes.tell(findings)
     signatures = seals.finish()
@@ -98,4 +102,5 @@ def verify(
         findings=tuple(findings.kept),
         finding_count=findings.count,
         erased=rows.erased,
+        unsigned_seals=seals.unsigned,
     )

@@ -12,7 +12,7 @@ from typing import Any
 from eventstore.archive.archive import Archive, ColdRun
 from eventstore.checks import check_count
 from eventstore.commands import Command
-from eventstore.errors import LogRegressed, StoreUnavailable
+from eventstore.errors import LogRegressed, ServerRefused, StoreUnavailable
 from eventstore.events import Position
 from eventstore.plan import together
 from eventstore.retention import commands
@@ -89,14 +89,15 @@ class Trimmer:
     ) -> None:
         """Trim every so many milliseconds until ``stop`` is set.
 
-        A store that cannot be reached is asked again; all else raises as ``run_once`` does.
+        A store that cannot be reached is asked again, as is an archive that cannot be opened
+        because its disk is full; all else raises as ``run_once`` does.
         """
         check_count("every_ms", every_ms)
         stop = stop or threading.Event()
         while not stop.is_set():
             try:
                 on_report(self.run_once())
-            except StoreUnavailable as error:
+            except (StoreUnavailable, ServerRefused) as error:
                 _log.warning("the trimmer waits %d ms: %s", every_ms, error)
             stop.wait(every_ms / 1000)
 
@@ -159,7 +160,7 @@ class Trimmer:
                 archive.forget_cold(dropped)
         return count
 
-    def _drop(self, runs: Sequence[ColdRun]) -> list[str]:
+    def _drop(self, runs: Sequence[ColdRun]) -> list[ColdRun]:
         keys = self._store.operations.keys
         parts: dict[int, list[ColdRun]] = {}
         for run in runs:
@@ -171,7 +172,7 @@ class Trimmer:
             )
         )
         return [
-            run.run_id
+            run
             for part, reply in zip(parts.values(), replies, strict=True)
             for run, is_dropped in zip(part, reply, strict=True)
             if is_dropped

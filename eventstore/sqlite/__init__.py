@@ -1,6 +1,6 @@
 """SQLite files of ours: opening, migrating, one writer, many readers."""
 
 from eventstore.sqlite.database import Database, Transaction
-from eventstore.sqlite.schema import Schema
+from eventstore.sqlite.schema import LAYOUT, Schema
 
-__all__ = ["Database", "Schema", "Transaction"]
+__all__ = ["LAYOUT", "Database", "Schema", "Transaction"]

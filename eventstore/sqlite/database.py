@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -76,6 +76,8 @@ class Database:
         self._file = file_id(path)
         self._reader_files: dict[sqlite3.Connection, FileId] = {}
         self._closed = False
+        self.on_other_file: Callable[[Transaction], object] | None = None
+        """Is shown another file that took the place of the one that was opened: it may refuse."""
         # A place for each reader; None stands for one that is not connected yet.
         self._readers: LifoQueue[sqlite3.Connection | None] = LifoQueue()
         for _ in range(max_readers - 1):
@@ -195,6 +197,12 @@ class Database:
     def _connect_reader(self) -> sqlite3.Connection:
         file = file_id(self.path)
         reader = open_reader(self.path, self._schema, self._busy_timeout_ms)
+        try:
+            if file != self._file and self.on_other_file:
+                self.on_other_file(Transaction(reader, self.path, self._schema))
+        except BaseException:
+            reader.close()
+            raise
         self._reader_files[reader] = file
         return reader
 

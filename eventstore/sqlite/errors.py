@@ -35,6 +35,8 @@ def translated(path: Path, schema: Schema) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
+        if code is None and "decode to UTF-8" in str(error):
+            code = sqlite3.SQLITE_CORRUPT  # Python read a text that SQLite never wrote
         if code == sqlite3.SQLITE_NOTADB:
             raise no_database(path, schema) from error
         known = _KNOWN.get(code & 0xFF) if code is not None else None
@@ -43,6 +45,10 @@ def translated(path: Path, schema: Schema) -> Iterator[None]:
         kind, what = known
         advice = f"; {schema.when_damaged}" if what == _DAMAGED else ""
         raise kind(f"{schema.kind} {path} {what}{advice}", path=str(path), code=code) from error
+    except UnicodeDecodeError as error:  # in the words in which SQLite tells of a damaged schema
+        raise StoreMismatch(
+            f"{schema.kind} {path} {_DAMAGED}; {schema.when_damaged}", path=str(path)
+        ) from error
 
 
 def no_database(path: Path, schema: Schema) -> StoreMismatch:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from eventstore.errors import StoreMismatch
+
+LAYOUT = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"
+"""Gives what ``Schema.check_layout`` takes. ``ANALYZE`` makes tables of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,25 @@ class Schema:
             )
         return int(number)
 
+    def check_layout(self, tables: Iterable[Sequence[Any]], path: Path) -> None:
+        """Raise ``StoreMismatch`` unless the file has the tables and indices of its steps, no more.
+
+        ``tables`` are the rows of ``LAYOUT``.
+        """
+        if sorted(map(_plain, tables)) != self._layout:
+            raise StoreMismatch(
+                f"the tables or indices of {self.kind} {path} are not those that were made: it "
+                f"was changed or is damaged; {self.when_damaged}",
+                path=str(path),
+            )
+
+    @cached_property
+    def _layout(self) -> list[tuple[str, str]]:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            for step in self.steps:
+                connection.executescript(step.script)
+            return sorted(map(_plain, connection.execute(LAYOUT)))
+
     def check_newest(self, connection: sqlite3.Connection, path: Path) -> None:
         """Raise ``StoreMismatch`` unless the file has every step."""
         if self.check(connection, path) < self.steps[-1].number:
@@ -105,6 +130,12 @@ class Schema:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {self.application_id}")
         connection.execute(f"PRAGMA user_version = {step.number}")
+
+
+def _plain(table: Sequence[Any]) -> tuple[str, str]:
+    """Write a table without comments and spaces."""
+    name, sql = table
+    return str(name), re.sub(r"--[^\n]*|\s+", "", str(sql))
 
 
 def statements(script: str) -> Iterator[str]:

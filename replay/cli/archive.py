@@ -44,8 +44,13 @@ def archive() -> None:
 
 @archive.command()
 @click.option("--to-end", is_flag=True, help="Stop at the end of the log.")
+@click.option(
+    "--begin-signing",
+    is_flag=True,
+    help="Sign from here on what was archived without a key; verify it first.",
+)
 @click.pass_obj
-def run(session: Session, *, to_end: bool) -> None:
+def run(session: Session, *, to_end: bool, begin_signing: bool) -> None:
     """Archive what is new, and go on doing so until interrupted.
 
     One archiver at a time may write to an archive. Killed anywhere, it goes on where it was.
@@ -70,7 +75,7 @@ def run(session: Session, *, to_end: bool) -> None:
                 namespace=keys.namespace,
                 partitions=keys.partitions,
             ) as file,
-            Archiver(store, file, seal_key=key) as archiver,
+            Archiver(store, file, seal_key=key, begin_signing=begin_signing) as archiver,
         ):
             behind = archive_status(file, store.tails()).behind if to_end else None
             with progress("archiving", behind) as tell:

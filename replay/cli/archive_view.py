@@ -63,6 +63,7 @@ def print_verification(found: Verification) -> None:
             ("seals", found.seals),
             ("last seal", found.last_seal),
             ("signatures", found.signatures),
+            ("unsigned seals", found.unsigned_seals or None),
             ("compared with Redis", "no" if found.compared is None else found.compared),
             ("findings", found.finding_count),
         ]

@@ -282,7 +282,7 @@ def test_run_streams_that_came_back_can_go_again(own_server: Server, path: Path)
         store.append("ended", [noted(), ended()])
         archived(store, path)
         with opened(store, path) as archive:
-            archive.forget_cold(["ended"])
+            archive.forget_cold(archive.cold_runs(9))
             assert archive.cold_runs(9) == []
     own_server.admin.flushall()
     with a_store(own_server) as store, Archive.look(path, read_only=False) as archive:

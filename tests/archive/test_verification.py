@@ -9,7 +9,7 @@ from samples import noted
 from servers import AnyServer
 
 from archive.filing import KEY, archived, ask, fill, tamper
-from eventstore import Position, StoreMismatch, SyncEventStore
+from eventstore import InvalidArgument, Position, StoreMismatch, SyncEventStore
 from eventstore.archive import Archive, Verification, verify
 from eventstore.archive.chain import digest_of, next_link
 from eventstore.archive.layout import position_at
@@ -55,7 +55,9 @@ def test_an_archive_that_nobody_touched_is_good(path: Path, sync_store: SyncEven
         ("event = CAST(replace(CAST(event AS TEXT), '1.3', '9.9') AS BLOB)", "its content is not"),
         ("event = NULL", "its content is gone"),
         ("digest = zeroblob(32)", "its content is not"),
-        ("digest = 'text'", "its content is not"),
+        ("digest = 'text'", "what is kept of it"),
+        ("event = CAST(event AS TEXT)", "what is kept of it"),
+        ("ms = 'x'", "what is kept of it"),
         ("chain = zeroblob(32)", "the chain of its run"),
         ("checksum = '00000000'", "its checksum"),
         ("append_id = 'other'", "its checksum"),
@@ -117,7 +119,9 @@ def test_a_whole_run_that_was_added_is_named(path: Path) -> None:
         "digest, chain FROM events WHERE place = ?",
         (place,),
     )
-    assert named(verified(path)) == [("added", "forged", 1)]
+    found = named(verified(path))
+    assert ("added", "forged", 1) in found
+    assert {run_id for _, run_id, _ in found} == {"forged"}
 
 
 @pytest.mark.parametrize("place", [0, -5, 2**47 * 16 + 1, 2**47 * 3 - 1])
@@ -251,8 +255,23 @@ def test_signing_may_begin_later(sync_store: SyncEventStore, tmp_path: Path) -> 
     fill(sync_store)
     archived(sync_store, path)
     sync_store.append("run-1", noted("more"))
-    archived(sync_store, path, seal_key=KEY)
-    assert (verified(path).signatures, verified(path).exit_code) == ("good", 0)
+    with pytest.raises(InvalidArgument, match="begin-signing"):
+        archived(sync_store, path, seal_key=KEY)
+    archived(sync_store, path, seal_key=KEY, begin_signing=True)
+    found = verified(path)
+    assert (found.signatures, found.exit_code, found.unsigned_seals) == ("good", 0, 1)
+    sync_store.append("run-1", noted("more"))
+    assert archived(sync_store, path, seal_key=KEY) == 1
+
+
+def test_nobody_makes_the_archiver_sign_what_lost_its_signatures(
+    path: Path, sync_store: SyncEventStore
+) -> None:
+    tamper(path, "UPDATE seals SET signature = NULL")
+    sync_store.append("run-1", noted("more"))
+    with pytest.raises(InvalidArgument, match="not signed"):
+        archived(sync_store, path, seal_key=KEY)
+    assert (verified(path).signatures, verified(path).exit_code) == ("not signed", 2)
 
 
 def test_what_redis_holds_differently_is_named(

@@ -12,6 +12,7 @@ import orjson
 
 from eventstore.archive.archive import Archive
 from eventstore.archive.chain import digest_of, first_link
+from eventstore.archive.entry import are_sound
 from eventstore.archive.layout import PARTITION_PLACES, position_at
 from eventstore.events import DELETED, Position
 
@@ -65,6 +66,12 @@ class Row(NamedTuple):
     is_lost: bool
     """Whether it was accepted as lost since."""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether all of it is of the kinds that were archived: SQLite keeps any."""
+        kept = (self.position.ms, *self[1:7])
+        return are_sound(kept) and isinstance(self.digest, bytes) and isinstance(self.chain, bytes)
+
 
 class Link(NamedTuple):
     """A place in a run's chain: its version, the entry's number, and the chain there."""
@@ -114,7 +121,7 @@ class History:
         if not found:
             return Link(0, 0, first_link(run_id))
         last, place, chain = max(found, key=lambda row: int(row[0]))
-        return Link(last, place % PARTITION_PLACES, chain)
+        return Link(int(last), place % PARTITION_PLACES, chain)
 
     def is_deleted(self, run_id: str, row: Row) -> bool:
         """Say whether a ``run.deleted`` that is archived explains the erasure of a row.

@@ -10,21 +10,24 @@ from eventstore.archive.checks.findings import Finding, Findings
 from eventstore.archive.checks.history import NOW, History, Row
 from eventstore.archive.commands import ask, ask_all, entries_as_is, run_as_is
 from eventstore.archive.entry import Entry
-from eventstore.commands import log_start
+from eventstore.commands import log_start, tail
 from eventstore.events import Position, erased_form
 from eventstore.sync_store import SyncEventStore
 
 _PAGE_EVENTS = 500
 _PAGE_RUNS = 100
 _PAGE_RUN_EVENTS = 100
-_RUNS = "SELECT id, run_id, version FROM runs WHERE id > ? AND NOT is_dropped ORDER BY id LIMIT ?"
+_RUNS = """
+SELECT id, run_id, version FROM runs WHERE id > ? AND NOT is_dropped
+AND typeof(run_id) = 'text' AND typeof(version) = 'integer' ORDER BY id LIMIT ?
+"""
 
 
 def compare(archive: Archive, store: SyncEventStore, findings: Findings) -> int:
     """Compare logs and run streams with the archive; give how many log entries both hold."""
     history = History(archive)
-    ends = archive.reached().values()
-    compared = sum(_compare_log(history, store, end, findings) for end in ends)
+    partitions = range(archive.binding.partitions)
+    compared = sum(_compare_log(archive, history, store, p, findings) for p in partitions)
     after = 0
     while True:
         with archive.database.snapshot() as tx:
@@ -35,12 +38,17 @@ def compare(archive: Archive, store: SyncEventStore, findings: Findings) -> int:
         after = runs[-1][0]
 
 
-def _compare_log(history: History, store: SyncEventStore, end: Position, findings: Findings) -> int:
-    keys, partition = store.operations.keys, end.partition
+def _compare_log(
+    archive: Archive, history: History, store: SyncEventStore, partition: int, findings: Findings
+) -> int:
+    keys = store.operations.keys
+    last = store.perform(ask(tail(keys, partition)))
     first = store.perform(ask(log_start(keys, partition)))
-    if first is not None and first.n > end.n + 1:
-        detail = f"entries {end.n + 1} to {first.n - 1} are in neither archive nor log"
-        findings.add(Finding("removed", detail, position=str(first)))
+    end = archive.reached()[partition]  # after that: what was trimmed by then had been archived
+    gone = last.n if first is None else first.n - 1
+    if gone > end.n:
+        detail = f"entries {end.n + 1} to {gone} are in neither archive nor log"
+        findings.add(Finding("removed", detail, position=str(first or last)))
     after, compared = Position(partition, 0, 0), 0
     while True:
         page = store.perform(ask(entries_as_is(keys, after, _PAGE_EVENTS)))
@@ -78,8 +86,8 @@ def _compare_runs(
 
 
 def _compare(entry: Entry | None, row: Row | None, findings: Findings) -> None:
-    if row is None:
-        return  # it was told as removed
+    if row is None or not row.is_sound:
+        return  # it was told
     detail = _difference(entry, row)
     if detail is not None:
         findings.add(Finding("differs", detail, row.run_id, row.version, str(row.position)))

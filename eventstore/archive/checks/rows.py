@@ -5,6 +5,7 @@ from __future__ import annotations
 from eventstore.archive.chain import digest_of, next_link
 from eventstore.archive.checks.findings import Finding, Findings, Holes, What
 from eventstore.archive.checks.history import History, Link, Row
+from eventstore.archive.entry import OF_ANOTHER_KIND
 from eventstore.decoding import verify_checksum
 
 MAX_CACHED_RUNS = 50_000
@@ -38,7 +39,7 @@ class RowCheck:
             expected = n + 1
             count += 1
             self._check(row, seal)
-            if row.run_id is not None:
+            if row.run_id is not None and row.is_sound:
                 heads[row.run_id] = (row.version, row.chain)
         if expected <= up_to_n:
             self._holes.add(partition, expected, up_to_n)
@@ -49,11 +50,11 @@ class RowCheck:
         if row.run_id is None:
             self._found(row, "changed", "the row of its run is gone")
             return
-        try:
-            self._check_content(row, row.run_id)
-            self._check_link(row, row.run_id, seal)
-        except (TypeError, AttributeError):
-            self._found(row, "changed", "what is kept of it is of another kind")
+        if not row.is_sound:
+            self._found(row, "changed", OF_ANOTHER_KIND)
+            return
+        self._check_content(row, row.run_id)
+        self._check_link(row, row.run_id, seal)
 
     def _check_content(self, row: Row, run_id: str) -> None:
         if row.event is None and self._history.is_deleted(run_id, row):
@@ -79,7 +80,7 @@ class RowCheck:
             return
         if before.n >= n:
             self._found(row, "moved", "it stands before an earlier version of its run")
-        made = next_link(
+        made = isinstance(before.chain, bytes) and next_link(
             before.chain, row.digest, row.version, row.position, row.append_id, row.workflow_id
         )
         if made != row.chain:
@@ -95,7 +96,9 @@ class RowCheck:
             self._findings.add(Finding("removed", "it is not there", run_id, version, place))
 
     def _found(self, row: Row, what: What, detail: str) -> None:
-        self._findings.add(Finding(what, detail, row.run_id, row.version, str(row.position)))
+        run_id = row.run_id if isinstance(row.run_id, str) else None
+        version = row.version if isinstance(row.version, int) else None
+        self._findings.add(Finding(what, detail, run_id, version, str(row.position)))
 
 
 def _checksum_fits(row: Row, run_id: str, event: bytes) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 from eventstore.archive.archive import Archive
 from eventstore.archive.checks.findings import Finding, Findings
 from eventstore.archive.checks.rows import Heads, RowCheck
+from eventstore.archive.layout import position_at
 from eventstore.archive.seals import (
     FINGERPRINT_BYTES,
     Seal,
@@ -29,6 +30,10 @@ _LOST = """
 SELECT run_id, version, place, chain FROM lost_events
 WHERE seal = ? AND (run_id, version, place) > (?, ?, ?) ORDER BY run_id, version, place LIMIT ?
 """
+_NOT_ACCEPTED = """
+SELECT run_id, version, place, ms FROM lost_events
+WHERE seal NOT IN (SELECT sequence FROM seals WHERE kind = 'accepted') LIMIT ?
+"""
 
 
 class SealCheck:
@@ -47,15 +52,18 @@ class SealCheck:
         self._findings = findings
         self._key = key
         self._expect, self._expected = expect, _number_of(expect)
-        self._unsigned = 0
+        self.unsigned = 0
         self._signed = 0
         self._forged: list[int] = []
-        self._previous = first_hash(_origin(archive))
+        self.origin = _origin(archive)
+        self._previous = first_hash(self.origin)
         partitions = archive.binding.partitions
         self.reached = {p: Position(p, 0, 0) for p in range(partitions)}
         """Where the last seal that was walked past stands."""
         self.last: Seal | None = None
         self.count = 0
+        self.has_losses = False
+        """Whether something was accepted as lost."""
 
     def walk(self) -> Iterator[int]:
         """Check seal after seal, those since the last walk; gives the events checked by then."""
@@ -74,10 +82,11 @@ class SealCheck:
 
     def finish(self) -> Signatures:
         """Say what became of the signatures, after the last walk; forged ones are findings."""
+        self._check_set_aside()
         if self._expected:
             self._found("removed", self._expected, "it is expected, and the archive ends before it")
         if not self._signed:
-            return "not signed" if self._key and self._unsigned else "unsigned"
+            return "not signed" if self._key and self.unsigned else "unsigned"
         if self._key is None:
             return "key missing"
         if len(self._forged) == self._signed:
@@ -103,7 +112,7 @@ class SealCheck:
         if seal.computed_hash() != seal.hash:
             self._found("forged", seal.sequence, "its hash does not fit what it says")
         if seal.signature is None:
-            self._unsigned += 1
+            self.unsigned += 1
             if self._signed:
                 self._found("forged", seal.sequence, "it is not signed, and earlier ones are")
             return
@@ -113,8 +122,13 @@ class SealCheck:
 
     def _check_rows(self, seal: Seal) -> None:
         known = self._findings.count
-        count, heads = self._lost(seal) if seal.kind == "accepted" else self._archived(seal)
+        is_loss = seal.kind == "accepted"
+        count, heads = self._lost(seal) if is_loss else self._archived(seal)
         self.reached.update(seal.positions)
+        self.has_losses |= is_loss
+        if is_loss and count != seal.events:
+            detail = f"{count} events are set aside under it, and it counts {seal.events}"
+            self._found("forged", seal.sequence, detail)
         # What was found in its rows explains what it says of them; holes are told in the end.
         if self._findings.count == known and count == seal.events:
             self._check_heads(seal, heads)
@@ -140,11 +154,26 @@ class SealCheck:
         while True:
             with self._archive.database.snapshot() as tx:
                 rows = tx.execute(_LOST, (seal.sequence, *after, _PAGE_ROWS))
-            heads |= {run_id: (version, chain) for run_id, version, _, chain in rows}
+            heads |= {
+                run_id: (version, chain)
+                for run_id, version, _, chain in rows
+                if (type(run_id), type(version), type(chain)) == (str, int, bytes)
+            }
             count += len(rows)
             if len(rows) < _PAGE_ROWS:
                 return count, heads
             after = rows[-1][:3]
+
+    def _check_set_aside(self) -> None:
+        """Name what stands among the accepted losses without having been accepted as lost."""
+        limit = self._findings.limit
+        with self._archive.database.snapshot() as tx:
+            rows = tx.execute(_NOT_ACCEPTED, (limit,))
+        for run_id, version, place, ms in rows:
+            where = str(position_at(place, ms)) if isinstance(place, int) else None
+            names = run_id if isinstance(run_id, str) else None, version
+            detail = "it is set aside as lost, and nobody accepted that"
+            self._findings.add(Finding("moved", detail, *names, position=where))
 
     def _check_heads(self, seal: Seal, heads: Heads) -> None:
         """Compare the chains with those that were sealed, and name the runs that differ."""

@@ -1,4 +1,4 @@
--- What the archive is of: store_id, namespace, partitions; origin is the store_id that it was made
+-- What the archive is of: store_id, namespace, partitions; origin is these three as it was made
 -- with, created_ms when. And how archiving stands: state, state_since_ms, state_message.
 CREATE TABLE facts (
     name  TEXT PRIMARY KEY,
