@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from eventstore.collector import uncollected
 from eventstore.decoding import Decoder
 from eventstore.keys import Keys
 
@@ -40,7 +41,11 @@ class Shelf:
 
         Raises ``StoreMismatch`` for the archive of another store.
         """
-        return None if self.is_empty else read(self._opened())
+        if self.is_empty:
+            return None
+        archive = self._opened()
+        with uncollected():
+            return read(archive)
 
     def _opened(self) -> Archive:
         # Imported late: most stores never read it, and the archive's writer needs the stores.
