@@ -109,6 +109,7 @@ def make_archive(path: Path, binding: Binding, clock: Clock) -> None:
         try:
             with database.transaction() as tx:
                 binding.write(tx, to_ms(clock()))
+            database.settle()  # the one file is all that gets the name; raises on a full disk
         finally:
             database.close()
         _put(fresh, path)

@@ -13,9 +13,10 @@ from conftest import missing
 from faults import eventually
 from samples import noted
 
-from archive.filing import KEY, opened
+from archive.filing import KEY, archived, opened
 from eventstore import ServerRefused, SyncEventStore
 from eventstore.archive import Archiver, archive_status, verify
+from eventstore.retention import Trimmer, TrimReport
 
 pytestmark = pytest.mark.parametrize("server", ["valkey"], indirect=True)
 
@@ -99,3 +100,51 @@ def test_an_archive_that_cannot_be_made_leaves_nothing(
     with pytest.raises(ServerRefused):
         opened(sync_store, disk / "a.db")
     assert [file.name for file in disk.iterdir()] == ["filler"]
+
+
+def test_however_little_room_there_was_it_goes_on_when_there_is_more(
+    sync_store: SyncEventStore, disk: Path
+) -> None:
+    path, room, filler = disk / "a.db", disk / "room", disk / "filler"
+    sync_store.append("run", [noted("x" * 2_000) for _ in range(20)])
+    refused = 0
+    for pages in range(0, 80, 2):
+        # given room for so many pages, and an archiver that is to make the archive there
+        room.write_bytes(b"x" * 4_096 * pages)
+        fill_up(disk)
+        room.unlink()
+        try:
+            archived(sync_store, path, seal_key=KEY, batch_events=5)
+        except ServerRefused:
+            refused += 1
+
+        # when there is more, then all is archived
+        filler.unlink()
+        archived(sync_store, path, seal_key=KEY, batch_events=5)
+        with opened(sync_store, path) as archive:
+            found = verify(archive, key=KEY, store=sync_store)
+        assert (found.findings, found.events) == ((), 20), f"room for {pages} pages"
+        path.unlink()
+    assert refused  # else the disk was never full
+
+
+def test_a_trimmer_that_follows_waits_for_room_as_well(
+    sync_store: SyncEventStore, disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, stop, reports = disk / "a.db", threading.Event(), list[TrimReport]()
+    sync_store.append("run", [noted(), noted()])
+    archived(sync_store, path)
+    fill_up(disk)
+    trimmer = Trimmer(sync_store, path)
+    thread = threading.Thread(target=trimmer.run, args=(stop, 10, reports.append))
+    with caplog.at_level(logging.WARNING, "runstore.retention"):
+        thread.start()
+        try:
+            eventually(lambda: "check disk space" in caplog.text)
+            assert not reports
+            (disk / "filler").unlink()
+            eventually(lambda: reports)
+        finally:
+            stop.set()
+            thread.join()
+    assert reports[0].trimmed == 1
