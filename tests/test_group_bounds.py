@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 from faults import soon
 from group_samples import AT_ONCE, Seen, fill, serving, until
+from samples import notes
 from servers import AnyServer
 
 from eventstore import EventStore, Position, RecordedEvent
 from eventstore.groups import Backoff, ConsumerGroup
+from eventstore.groups.asking import Asking
+from eventstore.groups.hand import Counts, Hand
 from eventstore.groups.hold import Hold, Membership
 from eventstore.groups.holding import Holding
 from eventstore.groups.leases import Grant
 from eventstore.groups.parking import Parked, ParkedFilter
+from eventstore.groups.selection import Selection
 from eventstore.keys import Keys
 
 START = Position(0, 0, 0)
@@ -24,6 +28,16 @@ START = Position(0, 0, 0)
 
 @pytest.fixture
 def holding() -> Holding:
+    return held()
+
+
+@pytest.fixture
+def another() -> Holding:
+    return held()
+
+
+def held() -> Holding:
+    """A partition that was just taken."""
     hold = Hold(Membership(Keys("n", 1), "g", "m"), 0, 1)
     grant = Grant(
         hold, START, START, from_archive=False, is_clean=True, ahead=START, tail=START,
@@ -69,6 +83,26 @@ def test_the_watermark_stands_before_the_first_event_that_is_not_through(
 
     assert [*marks, holding.done] == [START, START, at(4), at(7), at(9)]
     assert not holding.is_outstanding(at(3))
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+async def test_a_partition_that_is_taken_anew_begins_with_an_empty_hand(
+    store: EventStore, holding: Holding, another: Holding
+) -> None:
+    # given an event that came while its run was being set aside
+    await store.append("run", notes(2))
+    first, second = await store.load("run")
+    hand = Hand(Selection(None, None), Counts(), 10, lambda: 0.0)
+    for each in (holding, another):
+        each.parked.add("run")
+    holding.being_parked.add("run")
+    hand.put(holding, [first])
+    # when the lease is lost, and taken again
+    hand.drop(holding)
+    hand.put(another, [first, second])
+    # then
+    assert hand.to_hold_back == {"run": (another, [first, second])}
+    assert hand.in_memory == 2
 
 
 @pytest.mark.parametrize("server", ["valkey"], indirect=True)
@@ -119,3 +153,28 @@ def _is_later(server: AnyServer, members: str, beat: float) -> bool:
 def _waits(group: ConsumerGroup) -> bool:
     """Say whether every redriven run that was begun has failed, and waits."""
     return group._stay is not None and 0 < _hand(group).redriven == group.counts.failed
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+async def test_what_comes_of_many_runs_that_are_set_aside_takes_few_exchanges(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(store, runs=300, each=1)
+
+    async def handle(_: RecordedEvent) -> None:
+        raise RuntimeError("fails")
+
+    group = ConsumerGroup(store, "g", handle, create=True, max_deliveries=1)
+    await group.run_to_end()
+    await fill(store, runs=300, each=2)
+    calls, ask = [], Asking.until_done
+
+    def counted(self: Asking, holdings: Any, call: Any) -> Any:
+        calls.append(len(holdings))
+        return ask(self, holdings, call)
+
+    monkeypatch.setattr(Asking, "until_done", counted)
+    await group.run_to_end()
+
+    assert group.counts.held_back == 600
+    assert 0 < len(calls) < 20

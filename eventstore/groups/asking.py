@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from eventstore.commands import Command
@@ -28,20 +28,22 @@ class Asking:
 
     async def command(self, holding: Holding, command: Command[T]) -> T | None:
         """Have a call done; None if the partition was lost."""
-        return await self.until_done(holding, lambda: self.store.perform(single(command)))
+        return await self.until_done([holding], lambda: self.store.perform(single(command)))
 
-    async def until_done(self, holding: Holding, call: Callable[[], Awaitable[T]]) -> T | None:
-        """Give what a call gives; None if the partition was lost meanwhile.
+    async def until_done(
+        self, holdings: Sequence[Holding], call: Callable[[], Awaitable[T]]
+    ) -> T | None:
+        """Give what a call gives; None if all its partitions were lost meanwhile.
 
         Raises all but ``StoreUnavailable`` and the refusals of a server without memory.
         """
-        while not holding.is_lost:
+        while not all(holding.is_lost for holding in holdings):
             try:
                 return await call()
             except (ServerRefused, StoreUnavailable) as error:
                 if not will_pass(error):
                     raise
-                _log.warning("%s: %s; trying again", holding.hold, error)
+                _log.warning("%s: %s; trying again", holdings[0].hold, error)
                 await asyncio.sleep(_PAUSE_S)
         return None
 

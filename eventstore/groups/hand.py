@@ -221,6 +221,10 @@ class Hand:
             del self.holdings[holding.partition]
         for lane in [*holding.lanes.values(), *holding.redriven.values()]:
             self.end(lane)
+        for run_id, (owner, events) in list(self.to_hold_back.items()):
+            if owner is holding:  # what comes when the partition is taken anew is not to join it
+                self.in_memory -= len(events)
+                del self.to_hold_back[run_id]
         self.leave(holding)
 
     def leave_all(self) -> None:

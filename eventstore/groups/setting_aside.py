@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from eventstore.errors import CorruptEvent, HistoryGap, RunNotFound
 from eventstore.events import RecordedEvent
@@ -18,6 +19,10 @@ from eventstore.plan import together
 
 _log = logging.getLogger(__name__)
 _PAGE_EVENTS = 200
+_RUNS_AT_ONCE = 200
+
+Arrived = tuple[Holding, str, Sequence[RecordedEvent]]
+"""Events of a parked run, by partition and run."""
 
 
 class SettingAside:
@@ -56,33 +61,55 @@ class SettingAside:
     async def _hold_back(
         self, holding: Holding, run_id: str, events: Sequence[RecordedEvent]
     ) -> None:
-        """Set later events of a parked run aside; what is no longer to be, is handled as usual."""
+        """Set later events of a parked run aside."""
         wanted = [event for event in events if self._hand.selection.accepts(event)]
-        places = [(event.version, event.position) for event in wanted]
-        if not places:
-            return
-        aside = await self._asking.command(holding, owner.hold_back(holding.hold, run_id, places))
+        if wanted:
+            await self._hold_back_all([(holding, run_id, wanted)])
+
+    async def hold_back_arrived(self) -> None:
+        """Set aside what came of runs that are parked: many such runs must not hold others up."""
+        while arrived := list(islice(self._arrived(), _RUNS_AT_ONCE)):
+            for _, run_id, events in arrived:
+                del self._hand.to_hold_back[run_id]
+                self._hand.in_memory -= len(events)
+            await self._hold_back_all(arrived)
+
+    def _arrived(self) -> Iterator[Arrived]:
+        for run_id, (holding, events) in self._hand.to_hold_back.items():
+            if run_id not in holding.being_parked:
+                yield holding, run_id, events
+
+    async def _hold_back_all(self, arrived: Sequence[Arrived]) -> None:
+        commands = [
+            owner.hold_back(holding.hold, run_id, [(e.version, e.position) for e in events])
+            for holding, run_id, events in arrived
+        ]
+        holdings = [holding for holding, _, _ in arrived]
+        found = await self._asking.until_done(
+            holdings, lambda: self._store.perform(together(commands))
+        )
+        for one, aside in zip(arrived, found or (), strict=bool(found)):
+            self._note_aside(*one, aside)
+
+    def _note_aside(
+        self,
+        holding: Holding,
+        run_id: str,
+        events: Sequence[RecordedEvent],
+        aside: owner.HeldBack | None,
+    ) -> None:
+        """Note what is set aside now; what is no longer to be, is handled as usual."""
         if aside is None:
             self._hand.drop(holding)
             return
         if not aside.is_parked:
             holding.parked.discard(run_id)
-        for event in wanted:
+        for event in events:
             if event.version in aside:
                 holding.finish(event.position, is_acknowledged=True)
                 self._hand.counts.held_back += 1
             else:
                 self._hand.add(holding, event)
-
-    async def hold_back_arrived(self) -> None:
-        """Set aside what came of runs that are parked."""
-        for run_id, (holding, _) in list(self._hand.to_hold_back.items()):
-            if run_id in holding.being_parked:
-                continue
-            _, events = self._hand.to_hold_back.pop(run_id)
-            self._hand.in_memory -= len(events)
-            if not holding.is_lost:
-                await self._hold_back(holding, run_id, events)
 
     async def look_for_redrives(self, limit: int) -> int:
         """Let the runs be handled that somebody asked for; give how many were begun.
@@ -194,6 +221,6 @@ class SettingAside:
             return [event async for event in events]
 
         try:
-            return await self._asking.until_done(holding, read) or []
+            return await self._asking.until_done([holding], read) or []
         except RunNotFound:
             return []  # deleted for good: there is nothing to be handled

@@ -118,7 +118,7 @@ class Workers:
         while lane := self._hand.next_alone():
             # What is through must not be pending should this one kill the process: it would seem
             # to have been at work too.
-            await self._attempts.asking.until_done(lane.holding, self._exchanges.acknowledge)
+            await self._attempts.asking.until_done([lane.holding], self._exchanges.acknowledge)
             if not self._hand.may_go_on(lane):
                 self._hand.make_ready(lane)
                 continue
