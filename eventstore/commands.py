@@ -82,6 +82,11 @@ def open_namespace(keys: Keys, store_id: str) -> Command[StoreFacts]:
     )
 
 
+def store_id(keys: Keys) -> Command[str]:
+    """Read the id of the namespace; ``no store`` where there is none."""
+    return Command(("HGET", keys.meta, "id"), lambda reply: reply.decode() if reply else "no store")
+
+
 AppendOutcome = AppendResult | RunStoreError
 
 

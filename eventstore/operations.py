@@ -119,6 +119,13 @@ class Operations:
         """Raise ``LogRegressed`` if a log ends before a position that was reached."""
         return self.log.check_tails(reached)
 
+    def check_kept(self, identity: str) -> Plan[None]:
+        """Raise ``LogRegressed`` unless the server has this store, and all that is archived."""
+        (found,) = yield [commands.store_id(self.keys)]
+        if found != identity:
+            raise LogRegressed(f"namespace {self.keys.namespace!r}", f"store {identity}", found)
+        yield from self.log.check_kept()
+
     @property
     def log(self) -> LogPages:
         """The reader of the log's pages."""

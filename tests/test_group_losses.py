@@ -10,13 +10,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from archive.filing import archived
 from conftest import Launch
 from faults import soon
 from group_samples import SOON_MS, Seen, fill, pending, serving, until
-from samples import noted, notes
+from samples import contents, go_back, noted, notes
 from servers import OWN, Server
 
-from eventstore import EventStore, LogRegressed, Settings
+from eventstore import EventStore, LogRegressed, Settings, StoreMismatch, SyncEventStore
+from eventstore.archive import Archive
+from eventstore.archive.recovery import accept, put_back
 from eventstore.groups import ConsumerGroup, Groups
 
 PATIENT = Settings(append_timeout_ms=30_000)
@@ -74,6 +77,81 @@ async def test_an_older_copy_under_a_running_group_and_a_follower_is_told_and_no
         again = Seen()
         await ConsumerGroup(store, "g", again, lease_ms=SOON_MS).run_to_end()
         assert len(again.places) == 20 + more
+
+
+@pytest.mark.parametrize("more", [0, 7])
+async def test_a_service_that_starts_on_an_emptied_server_does_not_begin_anew(
+    launch: Launch, tmp_path: Path, more: int
+) -> None:
+    """Neither before nor after what was archived is put back: how far it was is somebody's word."""
+    server = launch("valkey")
+    path = tmp_path / "a.db"
+    with SyncEventStore.open(server.url, partitions=2) as store:
+        store.append("run", notes(5))
+        archived(store, path)
+    # given an emptied server, which others may have gone on with
+    server.admin.flushall()
+    async with EventStore.open(server.url, partitions=2, archive=path) as store:
+        for _ in range(more):
+            await store.append("run", noted())
+        for start in ("beginning", "end"):
+            for create in (False, True):
+                group = ConsumerGroup(store, "g", Seen(), start=start, create=create)
+                with pytest.raises(StoreMismatch, match="put-back"):
+                    await group.run_to_end()
+        assert await Groups(store).list() == ()
+    # when what was lost is put back, where its places are free
+    with Archive.look(path, read_only=False) as archive:
+        with SyncEventStore.open(server.url, partitions=2) as store:
+            assert put_back(archive, store, new_store=True).events == (0 if more else 5)
+        if more:
+            with SyncEventStore.open(server.url, partitions=2) as store:
+                accept(archive, store, "others went on")
+    # then a group begins where somebody says
+    async with EventStore.open(server.url, partitions=2, archive=path) as store:
+        seen = Seen()
+        service = ConsumerGroup(store, "g", seen, create=True)
+        with pytest.raises(StoreMismatch, match="groups create g"):
+            await service.run_to_end()
+        await Groups(store).create("g", "end")
+        await store.append("other", noted())
+        await service.run_to_end()
+        assert [run_id for run_id, _ in seen.places] == ["other"]
+
+
+@pytest.mark.parametrize("more", [0, 1, 9])
+async def test_a_service_that_starts_on_an_older_copy_is_told(
+    launch: Launch, tmp_path: Path, more: int
+) -> None:
+    """Its progress went back with the log: only the archive can tell."""
+    server = launch("valkey")
+    path = tmp_path / "a.db"
+    with SyncEventStore.open(server.url, partitions=2) as store:
+        store.append("run", notes(3))
+        async with EventStore.open(server.url, partitions=2) as other:
+            await ConsumerGroup(other, "g", Seen(), create=True).run_to_end()
+        copy = contents(server, "runs")
+        store.append("run", notes(5))
+        archived(store, path)
+        go_back(server, "runs", copy)
+        for _ in range(more):
+            store.append("run", noted("new"))
+    async with EventStore.open(server.url, partitions=2, archive=path) as store:
+        seen = Seen()
+        with pytest.raises(LogRegressed, match="archive put-back"):
+            await ConsumerGroup(store, "g", seen).run_to_end()
+        assert seen.events == []
+        # and once it is put right, it goes on where it was
+        with (
+            SyncEventStore.open(server.url, partitions=2) as blocking,
+            Archive.look(path, read_only=False) as archive,
+        ):
+            if more:
+                accept(archive, blocking, "others went on")
+            else:
+                put_back(archive, blocking)
+        await ConsumerGroup(store, "g", seen).run_to_end()
+        assert [version for _, version in seen.places] == list(range(4, 4 + (more or 5)))
 
 
 async def until_at_end(group: ConsumerGroup) -> None:

@@ -36,6 +36,11 @@ def register(keys: Keys, group: str, settings: Mapping[str, Any]) -> Command[boo
     return Command(("HSETNX", keys.groups, group, orjson.dumps(settings)), bool)
 
 
+def groups_lost(keys: Keys) -> Command[int | None]:
+    """Read when the namespace was put back without its groups, in ms since 1970; else None."""
+    return Command(("HGET", keys.meta, "put_back_ms"), lambda reply: int(reply) if reply else None)
+
+
 def group_names(keys: Keys) -> Command[list[str]]:
     """Read the names of all registered groups."""
     return Command(("HKEYS", keys.groups), lambda reply: [name.decode() for name in reply])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.commands import server_time
-from eventstore.errors import LogRegressed, UnknownGroup
+from eventstore.errors import LogRegressed, StoreMismatch, UnknownGroup
 from eventstore.events import Position
 from eventstore.groups import commands
 from eventstore.groups.places import known_position
@@ -15,24 +15,43 @@ from eventstore.plan import Plan
 
 
 def join(
-    operations: Operations, group: str, start: Start, *, create: bool
+    operations: Operations, group: str, start: Start, *, create: bool, is_said: bool = False
 ) -> Plan[dict[int, Position]]:
     """Find a group and give how far it was served; with ``create``, make a missing one.
 
-    ``start`` counts only for a group that is made here. Raises ``UnknownGroup``,
-    ``LogRegressed`` when the log ends before a place that the group was served to, and
-    ``InvalidArgument`` for a start that the log does not have.
+    ``start`` counts only for a group that is made here; ``is_said`` tells that somebody, not a
+    service, said it. Raises ``UnknownGroup``, ``LogRegressed`` when the log ends before a place
+    that the group was served to, or lost what is archived, ``StoreMismatch`` where a service would
+    make a group of a server that lost its groups, and ``InvalidArgument`` for a start that the
+    log does not have.
     """
+    yield from operations.log.check_kept()  # an emptied server has no group that would tell
     (registered,) = yield [commands.read_registration(operations.keys, group)]
     if registered is None:
         if not create:
             raise (yield from unknown_group(operations, group))
+        if not is_said:
+            yield from _check_groups_kept(operations, group)
         yield from _create(operations, group, start)
     served: list[Position | None] = yield [
         commands.find_group(operations.keys, partition, group)
         for partition in range(operations.keys.partitions)
     ]
     return (yield from _checked(operations, group, served))
+
+
+def _check_groups_kept(operations: Operations, group: str) -> Plan[None]:
+    """Raise ``StoreMismatch`` where the groups were lost: this one may have come far before."""
+    (put_back_ms,) = yield [commands.groups_lost(operations.keys)]
+    if put_back_ms is not None:
+        namespace = operations.keys.namespace
+        raise StoreMismatch(
+            f"namespace {namespace!r} was put back from its archive, and how far its consumer "
+            f"groups had come was lost: a service would begin anew in silence. Say once where "
+            f"{group!r} begins: 'runstore groups create {group} --start beginning|end|POSITION'",
+            namespace=namespace,
+            group=group,
+        )
 
 
 def _create(operations: Operations, group: str, start: Start) -> Plan[None]:

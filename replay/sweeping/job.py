@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from eventstore import InvalidArgument, StoreUnavailable
 from eventstore.abreast import abreast
-from eventstore.clock import to_ms
+from eventstore.clock import monotonic, to_ms
 from eventstore.commands import server_time
 from eventstore.due_index import settle_timers
 from eventstore.operations import Operations
@@ -24,6 +24,7 @@ DEFAULT_HANDOVER_MS = 60_000
 DEFAULT_IDLE_MS = 200
 DEFAULT_BATCH_RUNS = 100
 DEFAULT_CONCURRENCY = 32
+CHECK_EVERY_S = 1.0
 
 COMES_AGAIN = "the %s timer of run %r could not be dealt with, it comes again"
 RAISED = "the worker of run %r raised"
@@ -57,6 +58,21 @@ class Failure:
     error: Exception
 
 
+class Vigilance:
+    """Bounds how often an idle service looks whether its server lost anything."""
+
+    def __init__(self, every_s: float = CHECK_EVERY_S) -> None:
+        self._every_s = every_s
+        self._next_s = monotonic()
+
+    def is_due(self) -> bool:
+        """Say whether to look now; then not again for a while."""
+        is_due = monotonic() >= self._next_s
+        if is_due:
+            self._next_s = monotonic() + self._every_s
+        return is_due
+
+
 @dataclass(frozen=True, slots=True)
 class Job(Generic[C]):
     """What a service sweeps, as plans, and on what terms."""
@@ -71,13 +87,20 @@ class Job(Generic[C]):
     idle_ms: int
     concurrency: int
     """So many runs are handed on at the same time."""
+    vigilance: Vigilance = field(default_factory=Vigilance)
 
     def take(
-        self, operations: Operations, now: datetime | None, limit: int
+        self, operations: Operations, identity: str, now: datetime | None, limit: int
     ) -> Plan[tuple[list[DueTimer], int]]:
-        """Take due timers, and tell as of which time."""
+        """Take due timers, and tell as of which time.
+
+        Where none is due, it makes sure that this is no server that lost them: the store of this
+        ``identity`` must be there, with all that is archived. Raises ``LogRegressed``.
+        """
         now_ms = None if now is None else to_ms(now)
         due = yield from operations.due(now_ms, limit, self.lease_ms, stalls=self.stalls)
+        if not due and self.vigilance.is_due():
+            yield from operations.check_kept(identity)
         as_of_ms = now_ms
         if as_of_ms is None:
             (as_of_ms,) = yield [server_time()]

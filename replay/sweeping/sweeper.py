@@ -38,9 +38,15 @@ class Sweeper(Generic[C]):
         self.counts = job.counts()
 
     async def run_once(self, limit: int = DEFAULT_BATCH_RUNS, now: datetime | None = None) -> C:
-        """Deal with up to ``limit`` timers that are due by ``now`` (the server's clock)."""
+        """Deal with up to ``limit`` timers that are due by ``now`` (the server's clock).
+
+        Raises ``LogRegressed``, where none is due, if the server lost the store or what is archived
+        of it, and ``StoreMismatch`` for the archive of another store.
+        """
         begun_s, job, operations = monotonic(), self._job, self._store.operations
-        due, now_ms = await self._store.perform(job.take(operations, now, limit))
+        due, now_ms = await self._store.perform(
+            job.take(operations, self._store.identity, now, limit)
+        )
         counts = job.counts()
         counts.scanned = len(due)
         async with asyncio.TaskGroup() as group:

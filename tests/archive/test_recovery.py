@@ -45,7 +45,9 @@ def everything(server: Server) -> dict[bytes, Any]:
             found[key] = server.admin.xrange(key)
         elif kind == b"hash":
             fields = server.admin.hgetall(key)
-            found[key] = {f: v for f, v in fields.items() if f[:2] != b"i:" and f != b"created_ms"}
+            found[key] = {
+                f: v for f, v in fields.items() if f[:2] != b"i:" and not f.endswith(b"_ms")
+            }
         elif kind == b"zset":
             found[key] = server.admin.zrange(key, 0, -1, withscores=True)
         else:

@@ -80,7 +80,7 @@ def create(operations: Operations, group: str, start: Start | datetime) -> Plan[
         raise InvalidArgument(
             f"consumer group {group!r} is there already; reset moves it", group=group
         )
-    yield from join(operations, group, start, create=True)
+    yield from join(operations, group, start, create=True, is_said=True)
 
 
 def reset(
