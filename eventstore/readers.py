@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
@@ -38,16 +37,21 @@ def known_readers(keys: Keys) -> Command[list[Reader]]:
 
     def decode(reply: list[bytes]) -> list[Reader]:
         return [
-            _reader(name.decode(), orjson.loads(report))
+            _reader(name.decode(errors="replace"), report)
             for name, report in zip(reply[::2], reply[1::2], strict=True)
         ]
 
     return Command(("HGETALL", keys.readers), decode)
 
 
-def _reader(name: str, report: dict[str, Any]) -> Reader:
-    positions = {
-        int(partition): Position.at_entry(int(partition), entry_id)
-        for partition, entry_id in report["positions"].items()
-    }
-    return Reader(name, positions, report["at_ms"])
+def _reader(name: str, encoded: bytes) -> Reader:
+    """Read a report; of what is none, only the name: nobody was heard of there."""
+    try:
+        report = orjson.loads(encoded)
+        positions = {
+            int(partition): Position.at_entry(int(partition), entry_id)
+            for partition, entry_id in report["positions"].items()
+        }
+        return Reader(name, positions, int(report["at_ms"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Reader(name, {}, 0)

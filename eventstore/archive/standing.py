@@ -38,11 +38,11 @@ class Standing:
     def read(cls, tx: Transaction) -> Standing:
         """Read it from an archive."""
         facts = dict(tx.execute(_READ))
-        since = facts.get("state_since_ms")
+        since = str(facts.get("state_since_ms"))
         return cls(
-            facts.get("state", GOOD),
-            facts.get("state_message", ""),
-            None if since is None else int(since),
+            str(facts.get("state", GOOD)),
+            str(facts.get("state_message", "")),
+            int(since) if since.isdecimal() else None,
         )
 
     def write(self, database: Database) -> None:

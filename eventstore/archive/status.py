@@ -13,6 +13,8 @@ from eventstore.archive.seals import last_seal
 from eventstore.archive.standing import Standing
 from eventstore.events import Position
 
+_LAST_MS = 253_402_300_799_999
+"""Of the year 9999: no datetime is later."""
 _COUNTS = "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM lost_events)"
 
 
@@ -66,17 +68,22 @@ def archive_status(archive: Archive, tails: Mapping[int, Position] | None = None
         partitions=binding.partitions,
         state=standing.state,
         message=standing.message,
-        since_ms=standing.since_ms,
+        since_ms=_time(standing.since_ms),
         events=sum(position.n for position in reached.values()),
         runs=runs,
         lost_events=lost_events,
         size_bytes=archive.path.stat().st_size,
         seals=seal.sequence if seal else 0,
         last_seal=seal.label if seal else None,
-        sealed_ms=seal.at_ms if seal else None,
+        sealed_ms=_time(seal.at_ms) if seal else None,
         is_signed=bool(seal and seal.signature),
         behind=behind,
         archiver=str(holder) if holder else None,
         saying=holder.saying if holder else "",
         positions=reached,
     )
+
+
+def _time(ms: int | None) -> int | None:
+    """Leave out what is no time: somebody wrote it there."""
+    return ms if ms is not None and 0 <= ms <= _LAST_MS else None

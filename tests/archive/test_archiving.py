@@ -331,7 +331,7 @@ def test_a_key_is_hexadecimal_or_base64_long_enough_and_never_shown(
 ) -> None:
     assert parse_seal_key("00" * 16) == bytes(16)
     assert parse_seal_key("c2VjcmV0LXNlY3JldC1zZWNyZXQ=") == b"secret-secret-secret"
-    for bad in ("00" * 15, "not a key!", "c2VjcmV0"):
+    for bad in ("00" * 15, "not a key!", "c2VjcmV0", "ein Schlüssel, der keiner ist"):
         with pytest.raises(InvalidArgument) as caught:
             parse_seal_key(bad)
         assert bad not in str(caught.value)

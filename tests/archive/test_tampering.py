@@ -17,7 +17,8 @@ from servers import AnyServer
 
 from archive.filing import KEY, archived, ask, fill, opened, tamper
 from eventstore import CorruptEvent, Position, RunStoreError, StoreMismatch, SyncEventStore
-from eventstore.archive import Archive, Archiver, Verification, verify
+from eventstore.archive import Archive, Archiver, Verification, archive_status, verify
+from eventstore.archive.recovery import lost, lost_events
 from eventstore.retention import Trimmer
 
 pytestmark = pytest.mark.parametrize("server", ["valkey"], indirect=True)
@@ -247,3 +248,20 @@ def test_what_was_trimmed_by_hand_before_it_was_archived_is_told(
     with opened(sync_store, tmp_path / "a.db") as archive:
         (found,) = verify(archive, store=sync_store).findings
     assert found.detail == f"entries 3 to {7 - left} are in neither archive nor log"
+
+
+def test_status_and_losses_of_a_changed_file_are_told_without_a_crash(
+    path: Path, sync_store: SyncEventStore, server: AnyServer
+) -> None:
+    tamper(path, "INSERT OR REPLACE INTO facts VALUES ('state_since_ms', 'long ago')")
+    tamper(path, "UPDATE seals SET at_ms = 9e18, hash = 'x'")
+    with opened(sync_store, path) as archive:
+        status = archive_status(archive)
+        assert (status.since_ms, status.sealed_ms, status.events) == (None, None, 31)
+    tamper(path, "UPDATE events SET event = CAST('{}' AS BLOB) WHERE event IS NOT NULL")
+    keys = sync_store.operations.keys
+    server.admin.delete(keys.log(keys.partition_of("run-1")), keys.tail(keys.partition_of("run-1")))
+    with opened(sync_store, path) as archive:
+        losses = lost(archive, sync_store)
+        with pytest.raises(CorruptEvent):
+            list(lost_events(archive, losses))

@@ -244,3 +244,13 @@ def test_it_goes_on_until_it_is_stopped(ground: Ground) -> None:
 def test_a_setting_that_cannot_be_is_refused(ground: Ground, name: str, value: object) -> None:
     with pytest.raises(InvalidArgument):
         Trimmer(ground.store, **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "report", ["rubbish", "{}", '{"at_ms": "x", "positions": {}}', '{"at_ms": 1, "positions": [1]}']
+)
+def test_what_is_no_report_of_a_reader_holds_nothing_back(ground: Ground, report: str) -> None:
+    ground.append(RUN, *notes(10))
+    ground.archive()
+    ground.server.admin.hset(ground.store.operations.keys.readers, "somebody", report)
+    assert ground.trim().trimmed == 9

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import orjson
-
 from eventstore import commands
 from eventstore.archive.archive import Archive
 from eventstore.archive.binding import Binding
 from eventstore.archive.commands import entry_at, log_end
 from eventstore.archive.entry import SELECT_EVENTS, Entry
 from eventstore.archive.layout import place_of
+from eventstore.decoding import Decoder
 from eventstore.errors import HistoryGap
 from eventstore.events import Position
 from eventstore.keys import Keys
@@ -21,6 +20,8 @@ from eventstore.sync_store import SyncEventStore
 
 _PAGE = f"{SELECT_EVENTS} WHERE e.place > ? AND e.place <= ? ORDER BY e.place LIMIT ?"
 _PAGE_EVENTS = 500
+_DECODER = Decoder()
+"""Without upcasters: they change data, and only the type is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,14 @@ def lost(archive: Archive, store: SyncEventStore) -> Losses:
 
 
 def lost_events(archive: Archive, losses: Losses) -> Iterator[LostEvent]:
-    """Give each lost event, partition by partition, in order; reads in pages."""
+    """Give each lost event, partition by partition, in order; reads in pages.
+
+    Raises ``CorruptEvent`` for one that is not what was archived.
+    """
     for loss in losses.partitions:
         for page in archived_pages(archive, loss, _PAGE_EVENTS):
             for entry in page:
-                kind = orjson.loads(entry.encoded)["type"]
+                kind = entry.recorded(_DECODER).type
                 yield LostEvent(entry.run_id, entry.version, entry.position, kind)
 
 

@@ -53,7 +53,8 @@ def put_back(
     anywhere, it can be run again. An emptied server gets the whole archive back, and its old
     identity: open its stores again afterwards.
 
-    - ``archive``: opened to write, ``Archive.look(path, read_only=False)``.
+    - ``archive``: opened to write, ``Archive.look(path, read_only=False)``. What is put back is
+      checked by its checksums alone: ``verify`` the file first if somebody may have changed it.
     - ``new_store``: put back into a namespace that was made anew and appended to since; into
       another one it is refused with ``StoreMismatch`` otherwise.
 
