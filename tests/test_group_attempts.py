@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faults import Python
-from group_samples import AT_ONCE, Notebook
-from samples import noted
+from group_samples import AT_ONCE, Notebook, Seen, fill, serving, until
+from samples import noted, notes
 from servers import AnyServer
 
 from eventstore import EventStore, RecordedEvent
-from eventstore.groups import ConsumerGroup, Delivery
+from eventstore.groups import ConsumerGroup, Delivery, Retry
 from eventstore.groups.asking import Asking
 
 pytestmark = pytest.mark.parametrize("server", ["valkey"], indirect=True)
@@ -156,3 +157,32 @@ async def test_an_attempt_whose_lease_ran_out_before_it_began_is_counted_once(
     assert await group.redrive("run")
     await group.run_to_end()
     assert (len(late), attempts) == (2, [1, 2, 3])
+
+
+async def test_a_run_that_is_to_be_tried_alone_and_waits_keeps_nobody_waiting(
+    store: EventStore, server: AnyServer
+) -> None:
+    # given two events of a run that were at work whenever their member died
+    await ConsumerGroup(store, "g", print, create=True).run_to_end()
+    await store.append("waits", notes(2))
+    (first, second), admin = await store.load("waits"), server.admin
+    log = store.operations.keys.log(first.position.partition)
+    admin.xreadgroup("g", "dead", {log: ">"})
+    ids = [first.position.entry_id, second.position.entry_id]
+    admin.xclaim(log, "g", "dead", 0, ids, retrycount=2, justid=True)
+    seen = Seen()
+
+    async def handle(event: RecordedEvent) -> None:
+        if event.run_id == "waits":
+            raise Retry(3_600)
+        await seen(event)
+
+    # when the first of them fails, and is to be tried again much later
+    group = ConsumerGroup(store, "g", handle, max_deliveries=100)
+    async with serving(group) as task:
+        await until(lambda: group.counts.failed, task)
+        expected = await fill(store, runs=20)
+        # then the others go on
+        await until(partial(seen.reached, 100), task)
+
+    assert seen.by_run() == expected

@@ -86,8 +86,8 @@ class Hand:
 
     @property
     def has_suspects(self) -> bool:
-        """Whether any event in hand is to be handled alone."""
-        return any(holding.suspects for holding in self.holdings.values())
+        """Whether any event is to be handled alone now; one behind another that waits is not."""
+        return bool(self.ready_alone)
 
     def put(self, holding: Holding, events: Iterable[RecordedEvent]) -> None:
         """Take events in, and pass over those that nobody wants."""
