@@ -18,6 +18,7 @@ from servers import AnyServer
 from archive.filing import KEY, archived, ask, fill, opened, tamper
 from eventstore import CorruptEvent, Position, RunStoreError, StoreMismatch, SyncEventStore
 from eventstore.archive import Archive, Archiver, Verification, archive_status, verify
+from eventstore.archive.binding import Binding
 from eventstore.archive.recovery import lost, lost_events
 from eventstore.retention import Trimmer
 
@@ -265,3 +266,17 @@ def test_status_and_losses_of_a_changed_file_are_told_without_a_crash(
         losses = lost(archive, sync_store)
         with pytest.raises(CorruptEvent):
             list(lost_events(archive, losses))
+
+
+def test_an_archive_that_names_its_store_alone_is_good_and_still_bound_to_it(
+    sync_store: SyncEventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As archives were made at first."""
+    path = tmp_path / "a.db"
+    with monkeypatch.context() as before:
+        before.setattr(Binding, "origin", property(lambda self: self.store_id))
+        fill(sync_store)
+        archived(sync_store, path, seal_key=KEY)
+    assert verified(path, store=sync_store).exit_code == 0
+    tamper(path, "UPDATE facts SET value = 'another' WHERE name = 'store_id'")
+    assert [one.what for one in verified(path).findings] == ["changed"]
