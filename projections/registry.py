@@ -20,7 +20,8 @@ def bind_store(tx: Transaction, identity: str) -> None:
     elif found[0][0] != identity:
         raise StoreMismatch(
             f"this database was made from store {found[0][0]}, not from {identity}; "
-            "use the store it belongs to, or give the path of a new database",
+            "use the store it belongs to, or give the path of a new database; should the server "
+            "have lost its data, 'runstore archive put-back' gives it its events and its name back",
             expected=found[0][0],
             found=identity,
         )

@@ -63,6 +63,8 @@ class Opening:
     folder: Path
     create: bool = True
     """Whether a namespace that is not there is made."""
+    partitions_if_made: int | None = None
+    """How many it then has, where ``partitions`` does not say it."""
 
     @classmethod
     def of(
@@ -78,6 +80,7 @@ class Opening:
         allow_eviction: bool,
         folder: Path | str | None,
         create: bool = True,
+        partitions_if_made: int | None = None,
     ) -> Opening:
         """Check the arguments of ``open``. Raises ``InvalidArgument``."""
         if partitions is not None:
@@ -101,6 +104,7 @@ class Opening:
             allow_eviction=allow_eviction,
             folder=folder,
             create=create,
+            partitions_if_made=partitions_if_made,
         )
 
     def join_embedded(self) -> EmbeddedServer:
@@ -130,7 +134,8 @@ class Opening:
         check_server(info, allow_eviction=self.allow_eviction)
         if self.durability == "fsync":
             level = yield from disk_level(level, info, self.settings)
-        asked = Keys(self.namespace, self.partitions or DEFAULT_PARTITIONS)
+        partitions = self.partitions or self.partitions_if_made or DEFAULT_PARTITIONS
+        asked = Keys(self.namespace, partitions)
         if not self.create:
             yield from self._check_there(asked)
         (facts,) = yield [commands.open_namespace(asked, new_id())]

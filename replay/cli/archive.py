@@ -163,7 +163,8 @@ def lost_(context: click.Context, session: Session, *, limit: int) -> None:
     """List the events that the server lost and the archive still holds.
 
     A server loses what it acknowledged when it is emptied, goes back to an older copy, or when a
-    replica that lagged takes over. Exits with 1 if something is lost.
+    replica that lagged takes over. An emptied one gets its namespace again, empty. Exits with 1 if
+    something is lost.
     """
     from eventstore.archive.recovery import lost  # noqa: PLC0415
 
@@ -201,6 +202,11 @@ def put_back_(context: click.Context, session: Session, *, new_store: bool) -> N
         click.echo(f"{done.events:,} events put back, {left:,} still lost")
     for partition, reason in done.refused.items():
         note(f"partition {partition}: {reason}")
+    if done.is_new_store:
+        note(
+            "consumer groups, how far they were and what they had set aside, came not back: "
+            "'runstore groups create NAME --start beginning|end|POSITION' says where each begins"
+        )
     if done.refused:
         note("'runstore archive accept' accepts what is lost, and lets the archiver go on")
     context.exit(1 if left else 0)

@@ -135,7 +135,10 @@ def print_losses(archive: Archive, losses: Losses, limit: int) -> None:
         note("the namespace was made anew: it is not the one that was archived")
     if losses.replaced:
         places = ", ".join(str(loss.partition) for loss in losses.replaced)
-        note(f"other events took their places in partition {places}: see 'archive accept --help'")
+        note(
+            f"other events took their places in partition {places}: 'runstore archive accept' "
+            "records that they are lost, and keeps them aside"
+        )
     if len(losses.replaced) < len(losses.partitions):
         note("'runstore archive put-back' puts them back")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,9 +94,20 @@ class Session:
             allow_eviction=False,
             folder=self.folder,
             create=create or may_be_lost,
+            partitions_if_made=self._archived_partitions() if create or may_be_lost else None,
         )
         with SyncEventStore(opening).start() as store:
             yield store
+
+    def _archived_partitions(self) -> int | None:
+        """Give how many partitions the store had that is archived: made anew, it has as many."""
+        from eventstore.archive import Archive  # noqa: PLC0415
+        from eventstore.errors import RunStoreError  # noqa: PLC0415
+
+        with suppress(RunStoreError, CannotDo), Archive.look(self.archive_path) as archive:
+            if archive.binding.namespace == self.namespace:
+                return archive.binding.partitions
+        return None
 
     @contextmanager
     def reading(self) -> Iterator[Database]:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from command_line import CommandLine
 from incidents import incidents_file, made_up_lines
+from servers import AnyServer
 
-from archive.filing import ask, tamper
+from archive.filing import archived, ask, fill, tamper
+from eventstore import SyncEventStore
 from eventstore.server import EmbeddedServer
 
 KEY = "5e" * 32
@@ -110,6 +112,31 @@ def test_an_emptied_store_is_listed_put_back_and_good(line: CommandLine) -> None
         assert line.text("archive", "lost") == ""
         assert line.text("export") == exported
         assert json.loads(verified(line, "--json").stdout)["compared"] == events
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+@pytest.mark.parametrize("first", [("archive", "run", "--to-end"), ("archive", "put-back")])
+def test_an_emptied_server_gets_the_partitions_that_it_had_whatever_comes_first(
+    server: AnyServer, namespace: str, tmp_path: Path, first: tuple[str, ...]
+) -> None:
+    # given a store of three partitions, archived, on a server that lost everything
+    file = tmp_path / "a.db"
+    with SyncEventStore.open(server.url, namespace=namespace, partitions=3) as store:
+        fill(store)
+        events = archived(store, file)
+    server.forget(namespace)
+    line = CommandLine(tmp_path / "here")
+    place = ("--url", server.url, "--namespace", namespace, "--archive", file)
+    # when a command is run that knows the archive
+    done = line.run(*place, *first)
+    # then it says what to do, or does it, and nothing stands in the way of that
+    if "run" in first:
+        assert (done.returncode, "put-back" in done.stderr) == (1, True)
+        done = line.run(*place, "archive", "put-back")
+    assert done.returncode == 0, done.stderr
+    assert "groups create" in done.stderr
+    with SyncEventStore.open(server.url, namespace=namespace, partitions=3) as store:
+        assert len(list(store.read_all())) == events
 
 
 def test_a_loss_is_accepted_with_its_reason(line: CommandLine) -> None:

@@ -37,6 +37,8 @@ class PutBack:
     """Of each partition in which events are still lost: why."""
     left: Losses
     """What is still lost."""
+    is_new_store: bool
+    """Whether the namespace had been made anew: its consumer groups did not come back."""
 
 
 def put_back(
@@ -51,7 +53,8 @@ def put_back(
     Heads, run streams and timers come back with them; idempotency keys do not, since they are in
     no event. Where other events took the places, nothing is put back: see ``accept``. Killed
     anywhere, it can be run again. An emptied server gets the whole archive back, and its old
-    identity: open its stores again afterwards.
+    identity: open its stores again afterwards. Its consumer groups are not in the archive: from
+    then on somebody must say where one begins (``Groups.create``) before a service of it starts.
 
     - ``archive``: opened to write, ``Archive.look(path, read_only=False)``. What is put back is
       checked by its checksums alone: ``verify`` the file first if somebody may have changed it.
@@ -77,7 +80,7 @@ def put_back(
         left = lost(archive, store)
         if not left.partitions:
             Standing().write(archive.database)
-        return PutBack(done, refused, left)
+        return PutBack(done, refused, left, losses.is_new_store)
     finally:
         lock.release()
 
