@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 
@@ -13,8 +14,9 @@ from group_samples import AT_ONCE, Seen, serving, until
 from samples import noted, notes
 from servers import AnyServer
 
-from eventstore import EventStore, RecordedEvent
+from eventstore import EventStore, RecordedEvent, Service
 from eventstore.groups import Backoff, ConsumerGroup
+from eventstore.groups.service.service import GroupOptions
 
 pytestmark = pytest.mark.parametrize("server", ["valkey"], indirect=True)
 
@@ -158,6 +160,43 @@ async def test_a_handler_that_will_not_be_cancelled_is_given_nothing_more(
     seen = Seen()
     await ConsumerGroup(store, "g", seen, member="m").run_to_end()
     assert seen.by_run()["run"][-1] == seen.by_run()["other"][-1] == 3
+
+
+@pytest.mark.parametrize("form", ["group", "service"])
+async def test_a_partition_whose_plain_function_still_runs_is_not_handed_on(
+    store: EventStore, server: AnyServer, form: str
+) -> None:
+    # given
+    await store.append("run", noted())
+    (event,) = await store.load("run")
+    begun, may_end = threading.Event(), threading.Event()
+
+    def handle(_: RecordedEvent) -> None:
+        begun.set()
+        may_end.wait(60)
+
+    options: GroupOptions = {"create": True, "drain_ms": 0, "member": "m", "lease_ms": 60_000}
+    if form == "group":
+        group = ConsumerGroup(store, "g", handle, **options)
+        stop, serve = group.stop, group.run()
+    else:
+        service = Service("g", **options)
+        service.on()(handle)
+        stop, serve = service.stop, service.run(store)
+    # when it is told to stop, and cannot wait for the function
+    task = asyncio.create_task(serve)
+    try:
+        await until(begun.is_set, task)
+        stop()
+        await task
+        # then of all partitions only that one is kept from the others
+        keys = store.operations.keys
+        leases = [keys.lease(partition, "g") for partition in range(keys.partitions)]
+        owners = [server.admin.hget(lease, "owner") for lease in leases]
+        assert owners.pop(event.position.partition) == b"m"
+        assert set(owners) == {b""}
+    finally:
+        may_end.set()
 
 
 async def test_nothing_is_handled_between_two_calls_of_run_once(store: EventStore) -> None:

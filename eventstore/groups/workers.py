@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from eventstore.clock import monotonic
@@ -15,9 +14,11 @@ from eventstore.groups.attempts import Attempts
 from eventstore.groups.delivery import Delivery
 from eventstore.groups.exchanges import Exchanges
 from eventstore.groups.hand import Hand
+from eventstore.groups.handlers import is_async, takes_delivery
 from eventstore.groups.hold import Membership
 from eventstore.groups.holding import Holding
 from eventstore.groups.lane import Lane
+from eventstore.groups.plain import Overrun, call_in_thread
 
 Handler = (
     Callable[[RecordedEvent], Awaitable[object] | object]
@@ -45,7 +46,6 @@ class Workers:
     ) -> None:
         self._who = who
         self._hand = hand
-        self._handler: Any = handler
         self._concurrency = concurrency
         self._attempts = attempts
         self._exchanges = exchanges
@@ -59,7 +59,7 @@ class Workers:
         self._takes_delivery = takes_delivery(handler)
         if not is_async(handler):
             self._threads = ThreadPoolExecutor(concurrency, f"runstore-{who.group}")
-            self._call = self._call_in_thread
+            self._call = partial(call_in_thread, self._threads, handler)
         self.failure: BaseException | None = None
         """What broke a worker itself, not what a handler raised."""
 
@@ -151,8 +151,8 @@ class Workers:
                 await asyncio.sleep(0)  # what the handler did to its task must not meet the next
         except asyncio.CancelledError as error:
             if self._is_ending:
-                # A thread cannot be cut short: until it ends, nobody else may have the partition.
-                holding.is_overrun = self._threads is not None
+                # Until the thread ends, nobody else should have the partition.
+                holding.is_overrun |= isinstance(error, Overrun)
                 raise
             failure: BaseException = error
         except (SystemExit, KeyboardInterrupt, GeneratorExit):
@@ -183,20 +183,6 @@ class Workers:
             self._later(pause_s, lane)
         if isinstance(failure, asyncio.CancelledError) and _is_cancelled():
             raise failure  # by the handler, or whoever ends everything: another worker goes on
-
-    async def _call_in_thread(self, *args: Any) -> None:
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._threads, context.run, self._call_plain, *args)
-        if inspect.isawaitable(result):
-            await result
-
-    def _call_plain(self, *args: Any) -> object:
-        try:
-            return self._handler(*args)
-        except (StopIteration, SystemExit, KeyboardInterrupt) as error:
-            # No future can carry the first. The others end a thread, and not the process.
-            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
 
     def _later(self, pause_s: float, lane: Lane) -> None:
         def again() -> None:
@@ -229,24 +215,6 @@ def delivery_of(holding: Holding, attempt: int) -> Delivery:
     """Say how an event comes to its handler."""
     hold = holding.hold
     return Delivery(hold.group, hold.member, hold.partition, hold.epoch, attempt)
-
-
-def is_async(handler: Any) -> bool:
-    """Say whether calling this gives something to await."""
-    call = getattr(handler, "__call__", None)  # noqa: B004 - an object with an async __call__
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
-
-
-def takes_delivery(handler: Any) -> bool:
-    """Say whether a handler has a second parameter that waits for a value, or a ``delivery``."""
-    try:
-        parameters = list(inspect.signature(handler).parameters.values())
-    except (TypeError, ValueError):  # a built-in that tells nothing of its parameters
-        return False
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(positional) < 2:  # noqa: PLR2004 - the event, and the delivery
-        return False
-    return positional[1].default is inspect.Parameter.empty or positional[1].name == "delivery"
 
 
 def _is_cancelled() -> bool:

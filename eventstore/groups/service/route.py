@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -15,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from eventstore.errors import InvalidArgument, InvalidEvent
 from eventstore.events import RecordedEvent
 from eventstore.groups.delivery import Delivery
-from eventstore.groups.handlers import is_generator
+from eventstore.groups.handlers import is_async, is_generator
+from eventstore.groups.plain import call_in_thread
 from eventstore.groups.selection import Selection
 from eventstore.groups.service.parameters import Parameters, Part, name_of
 from eventstore.groups.verdicts import Park
@@ -34,7 +32,7 @@ class Route:
         self.selection = selection
         self.name = name_of(handler)
         self._handler = handler
-        self.is_async = _is_async(handler)
+        self.is_async = is_async(handler)
         if is_generator(handler):
             raise InvalidArgument(f"the handler {self.name} yields; it must return when it is done")
         self._parameters = Parameters(handler)
@@ -63,12 +61,8 @@ class Route:
         call = partial(self._handler, *by_place, **by_name)
         if self.is_async:
             await call()
-            return
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(threads, context.run, _call_plain, call)
-        if inspect.isawaitable(result):
-            await result
+        else:
+            await call_in_thread(threads, call)
 
 
 def _payload(event: RecordedEvent, model: type[BaseModel]) -> BaseModel:
@@ -92,17 +86,5 @@ def _differences(error: BaseException | None) -> str:
     )
 
 
-def _call_plain(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except StopIteration as error:  # no future can carry one: it would never end
-        raise RuntimeError("the handler raised StopIteration") from error
-
-
 def _meet(some: frozenset[str] | None, others: frozenset[str] | None) -> bool:
     return some is None or others is None or not some.isdisjoint(others)
-
-
-def _is_async(handler: Callable[..., Any]) -> bool:
-    call = getattr(handler, "__call__", None)  # noqa: B004 - an object with an async __call__
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
