@@ -6,12 +6,14 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 from archive.filing import archived
 from conftest import Launch
+from driven_clock import DrivenClock
 from faults import soon
 from group_samples import SOON_MS, Seen, fill, pending, serving, until
 from samples import contents, go_back, noted, notes
@@ -77,6 +79,34 @@ async def test_an_older_copy_under_a_running_group_and_a_follower_is_told_and_no
         again = Seen()
         await ConsumerGroup(store, "g", again, lease_ms=SOON_MS).run_to_end()
         assert len(again.places) == 20 + more
+
+
+@pytest.mark.parametrize("is_held", [True, False], ids=["lease held", "lease lost"])
+async def test_another_event_in_the_very_place_of_a_lost_one_is_told(
+    launch: Launch, shim: Callable[[str], Path], tmp_path: Path, is_held: bool
+) -> None:
+    """While a new primary's clock is behind, its log stays in the millisecond that came last."""
+    clock = DrivenClock(tmp_path / "clock", datetime(2026, 3, 1, tzinfo=UTC))
+    server = launch("valkey", preload=shim("drivenclock"), environment=clock.environment)
+    async with EventStore.open(server.url, partitions=1) as store:
+        # given a group that handled an event of the same millisecond as the one before
+        await store.append("run", noted())
+        seen = Seen()
+        group = ConsumerGroup(store, "g", seen, create=True, lease_ms=SOON_MS)
+        await until_at_end(group)
+        copy = contents(server, "runs")
+        lost = await store.append("run", noted("lost"))
+        await until_at_end(group)
+        # when that one is lost, and another takes its place
+        go_back(server, "runs", copy)
+        new = await store.append("run", noted("new"))
+        assert new.positions == lost.positions
+        if not is_held:
+            server.admin.hset(store.operations.keys.lease(0, "g"), "owner", "")
+        # then it is not taken for the one that was handled
+        with pytest.raises(LogRegressed, match="another event in its place"):
+            await asyncio.wait_for(group.run(), timeout=30)
+    assert [event.data["text"] for event in seen.events] == ["", "lost"]
 
 
 @pytest.mark.parametrize("more", [0, 7])

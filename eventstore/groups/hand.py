@@ -61,6 +61,9 @@ class Hand:
         self.known: dict[int, Position] = {}
         """The furthest event that this member saw of each partition, whoever holds it now: a log
         that ends before it has lost events."""
+        self._known_ids: dict[int, str] = {}
+        """The ids of these events. While a server's clock is behind, what replaces a lost event can
+        stand in the very same place."""
         self.ready: deque[Lane] = deque()
         """Lanes whose first event can be handled now, beside others."""
         self.ready_alone: deque[Lane] = deque()
@@ -92,6 +95,7 @@ class Hand:
     def put(self, holding: Holding, events: Iterable[RecordedEvent]) -> None:
         """Take events in, and pass over those that nobody wants."""
         accepts, parked = self.selection.accepts, holding.parked
+        event = None
         for event in events:
             holding.take(event.position)
             if not accepts(event):
@@ -102,16 +106,28 @@ class Hand:
                 self.in_memory += 1
             else:
                 self.add(holding, event)
-        self._note_reached(holding)
+        self._note_reached(holding, event)
 
     def pass_over(self, holding: Holding, position: Position) -> None:
         """Note that everything up to a position, which nobody is handling, was taken before."""
         holding.pass_over(position)
         self._note_reached(holding)
 
-    def _note_reached(self, holding: Holding) -> None:
-        known = self.known.get(holding.partition, holding.reached)
-        self.known[holding.partition] = max(known, holding.reached)
+    def _note_reached(self, holding: Holding, last: RecordedEvent | None = None) -> None:
+        partition, reached = holding.partition, holding.reached
+        known = self.known.get(partition)
+        if known is None or reached > known:
+            self.known[partition] = reached
+            self._known_ids.pop(partition, None)
+        if last is not None and last.position == self.known[partition]:
+            self._known_ids[partition] = last.id
+
+    def is_another(self, event: RecordedEvent) -> bool:
+        """Say whether an event stands where this member saw another one as the last."""
+        partition = event.position.partition
+        if event.position != self.known.get(partition):
+            return False
+        return self._known_ids.get(partition, event.id) != event.id
 
     def add(self, holding: Holding, event: RecordedEvent) -> None:
         """Put an event into the lane of its run."""

@@ -159,11 +159,13 @@ class Intake:
         """Leave out what came before: a server that lost this group's progress gives it again.
 
         One that lost events may have put others in their place; then the last one that came is
-        not there. Raises ``LogRegressed``.
+        not there, or is another. Raises ``LogRegressed``.
         """
-        (is_there,) = yield [leases.is_in_log(self._keys, holding.reached)]
-        if not is_there:
+        (there,) = yield [leases.event_at(self._keys, self._decoder, holding.reached)]
+        if there is None:
             raise LogRegressed(str(holding.hold), holding.reached, page[-1].position)
+        if self._hand.is_another(there):
+            raise LogRegressed(str(holding.hold), holding.reached, "another event in its place")
         for event in page:
             if event.position <= holding.reached and not holding.is_outstanding(event.position):
                 holding.finished.append(event.position)

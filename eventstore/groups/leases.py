@@ -204,7 +204,9 @@ def wait_for_news(keys: Keys, after: Mapping[int, Position], block_ms: int) -> C
     return Command(("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", *logs, *ids), bool)
 
 
-def is_in_log(keys: Keys, position: Position) -> Command[bool]:
-    """Ask whether an entry is there."""
-    log, entry_id = keys.log(position.partition), position.entry_id
-    return Command(("XRANGE", log, entry_id, entry_id), bool)
+def event_at(keys: Keys, decoder: Decoder, at: Position) -> Command[RecordedEvent | None]:
+    """Read the event at a place of the log; None where there is none."""
+    return Command(
+        ("XRANGE", keys.log(at.partition), at.entry_id, at.entry_id),
+        lambda reply: decoder.log_entry(at.partition, *reply[0]) if reply else None,
+    )

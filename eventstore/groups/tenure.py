@@ -140,13 +140,15 @@ class Tenure:
         known = self._hand.known.get(partition)
         if known is None or not known.n:
             return
-        is_there, begins = yield [
-            leases.is_in_log(self._keys, known),
+        there, begins = yield [
+            leases.event_at(self._keys, self._operations.decoder, known),
             log_start(self._keys, partition),
         ]
         is_trimmed = grant.tail >= known and (begins is None or begins > known)
-        if not is_there and not is_trimmed and known != served:
+        if there is None and not is_trimmed and known != served:
             raise LogRegressed(where, known, grant.tail)
+        if there is not None and self._hand.is_another(there):
+            raise LogRegressed(where, known, "another event in its place")
 
     def release(self, *, everything: bool = False) -> Plan[None]:
         """Hand on the partitions of which nothing is being handled any more."""
