@@ -74,6 +74,7 @@ class Database:
         self._writing = threading.Lock()
         self._writer = None if read_only else open_writer(path, schema, busy_timeout_ms)
         self._file = file_id(path)
+        self._beside = self._files_beside()
         self._reader_files: dict[sqlite3.Connection, FileId] = {}
         self._closed = False
         self.on_other_file: Callable[[Transaction], object] | None = None
@@ -173,7 +174,17 @@ class Database:
                 "open; open it again",
                 path=str(self.path),
             )
+        if self._files_beside() != self._beside:  # whoever opens it next would not see our locks
+            raise StoreMismatch(
+                f"the files beside {self._schema.kind} {self.path} were removed while it was open; "
+                "stop all that use it, and start them again",
+                path=str(self.path),
+            )
         return self._writer
+
+    def _files_beside(self) -> list[FileId]:
+        """Tell the log of the file and what its users share from others in their places."""
+        return [file_id(self.path.with_name(self.path.name + end)) for end in ("-wal", "-shm")]
 
     def _take_reader(self) -> sqlite3.Connection:
         if self._closed:

@@ -280,3 +280,18 @@ def test_an_archive_that_names_its_store_alone_is_good_and_still_bound_to_it(
     assert verified(path, store=sync_store).exit_code == 0
     tamper(path, "UPDATE facts SET value = 'another' WHERE name = 'store_id'")
     assert [one.what for one in verified(path).findings] == ["changed"]
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm"])
+def test_an_archiver_stops_where_the_files_beside_its_archive_are_removed(
+    sync_store: SyncEventStore, tmp_path: Path, end: str
+) -> None:
+    path = tmp_path / "a.db"
+    fill(sync_store)
+    with opened(sync_store, path) as archive, Archiver(sync_store, archive, batch_events=4) as one:
+        one.run_once()
+        path.with_name(path.name + end).unlink()
+        with pytest.raises(StoreMismatch, match="were removed while it was open"):
+            one.run_once()
+    archived(sync_store, path)
+    assert verified_unsigned(path).events == 30
