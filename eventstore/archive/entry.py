@@ -28,6 +28,7 @@ _SOUND = {
     for event in (bytes, NoneType)
     for workflow in (str, NoneType)
 }
+_ERASED = (NoneType, bytes)
 
 
 def are_sound(values: Sequence[Any]) -> bool:
@@ -96,7 +97,7 @@ class Entry(NamedTuple):
         """
         place, ms, run_id, version, encoded, checksum, append_id, workflow_id, erased = row
         position = position_at(place, ms)
-        if not are_sound(row[1:8]) or ms < 0 or not isinstance(erased, bytes | None):
+        if type(erased) not in _ERASED or not are_sound(row[1:8]) or ms < 0:
             raise CorruptEvent(str(position), OF_ANOTHER_KIND)
         if erased is not None:
             known = cls(position, run_id, version, b"", checksum, append_id, workflow_id)

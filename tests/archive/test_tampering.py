@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -17,7 +15,7 @@ from servers import AnyServer
 
 from archive.filing import KEY, archived, ask, fill, opened, tamper
 from eventstore import CorruptEvent, Position, RunStoreError, StoreMismatch, SyncEventStore
-from eventstore.archive import Archive, Archiver, Verification, archive_status, verify
+from eventstore.archive import Archive, Verification, archive_status, verify
 from eventstore.archive.binding import Binding
 from eventstore.archive.recovery import lost, lost_events
 from eventstore.retention import Trimmer
@@ -162,45 +160,6 @@ def test_an_index_that_hides_an_event_is_found(path: Path) -> None:
     assert [one for one in found.findings if "damaged" in one.detail]
 
 
-def test_a_reader_is_not_given_the_archive_of_another_store_in_its_place(
-    path: Path, sync_store: SyncEventStore, server: AnyServer, tmp_path: Path
-) -> None:
-    with SyncEventStore.open(server.url, namespace="another") as other:
-        fill(other, runs=2)
-        archived(other, tmp_path / "other.db")
-    server.forget("another")
-    with opened(sync_store, path, read_only=True) as archive:
-        copy = Path(shutil.copy(path, tmp_path / "copy.db"))
-        before = archive.reached()
-        (tmp_path / "other.db").replace(path)
-        with pytest.raises(StoreMismatch, match="another store"):
-            archive.run_page("run-1", 0, None, 9)
-        copy.replace(path)
-        assert archive.reached() == before
-
-
-def test_of_two_archivers_without_a_lock_between_them_one_ends(
-    sync_store: SyncEventStore, tmp_path: Path
-) -> None:
-    path = tmp_path / "a.db"
-    fill(sync_store)
-    with opened(sync_store, path) as first, Archiver(sync_store, first, batch_events=4) as one:
-        one.run_once()
-        os.unlink(tmp_path / "a.db.lock")  # noqa: PTH108 - as somebody does who tidies up
-        with opened(sync_store, path) as second, Archiver(sync_store, second) as two:
-            two.run_once()
-        with pytest.raises(StoreMismatch, match="another one writes to it"):
-            one.run_once()
-    assert verified_unsigned(path).events == 30
-
-
-def verified_unsigned(path: Path) -> Verification:
-    with Archive.look(path) as archive:
-        found = verify(archive)
-    assert (found.exit_code, found.findings) == (0, ())
-    return found
-
-
 def test_a_text_where_bytes_were_is_a_corrupt_event_to_readers(
     path: Path, sync_store: SyncEventStore
 ) -> None:
@@ -280,18 +239,3 @@ def test_an_archive_that_names_its_store_alone_is_good_and_still_bound_to_it(
     assert verified(path, store=sync_store).exit_code == 0
     tamper(path, "UPDATE facts SET value = 'another' WHERE name = 'store_id'")
     assert [one.what for one in verified(path).findings] == ["changed"]
-
-
-@pytest.mark.parametrize("end", ["-wal", "-shm"])
-def test_an_archiver_stops_where_the_files_beside_its_archive_are_removed(
-    sync_store: SyncEventStore, tmp_path: Path, end: str
-) -> None:
-    path = tmp_path / "a.db"
-    fill(sync_store)
-    with opened(sync_store, path) as archive, Archiver(sync_store, archive, batch_events=4) as one:
-        one.run_once()
-        path.with_name(path.name + end).unlink()
-        with pytest.raises(StoreMismatch, match="were removed while it was open"):
-            one.run_once()
-    archived(sync_store, path)
-    assert verified_unsigned(path).events == 30
