@@ -162,6 +162,33 @@ async def test_a_handler_that_will_not_be_cancelled_is_given_nothing_more(
     assert seen.by_run()["run"][-1] == seen.by_run()["other"][-1] == 3
 
 
+async def test_with_too_much_in_hand_to_finish_no_handler_is_cut_short_by_stop(
+    store: EventStore,
+) -> None:
+    await store.append("run", notes(500))
+    seen, cut_short = Seen(), list[RecordedEvent]()
+
+    async def handle(event: RecordedEvent) -> None:
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            cut_short.append(event)
+            raise
+        await seen(event)
+
+    group = ConsumerGroup(store, "g", handle, create=True, member="m", drain_ms=4_000)
+    async with serving(group) as task:
+        await until(lambda: seen.events, task)
+        await group.stop()
+
+    assert not cut_short
+    assert 1 < len(seen.events) < 500
+    quick = ConsumerGroup(store, "g", seen, member="m")
+    await quick.run_to_end()
+    assert seen.by_run() == {"run": list(range(1, 501))}
+    assert len(seen.events) == 500
+
+
 @pytest.mark.parametrize("form", ["group", "service"])
 async def test_a_partition_whose_plain_function_still_runs_is_not_handed_on(
     store: EventStore, server: AnyServer, form: str

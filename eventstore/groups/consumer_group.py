@@ -70,7 +70,7 @@ class ConsumerGroup:
     - ``max_lane_events``: how many events of one run are kept in memory; what comes behind them
       is read again when its turn comes.
     - ``lease_ms``: after so long without a sign of life, a member's partitions go to others.
-    - ``drain_ms``: how long ``stop`` lets handlers finish.
+    - ``drain_ms``: how long ``stop`` lets handlers finish; in its second half none is begun.
     - ``clock``: tells when a handler failed.
 
     Raises ``InvalidArgument``.
@@ -200,9 +200,9 @@ class ConsumerGroup:
     def stop(self) -> asyncio.Future[None]:
         """Take no more events; await the result to wait until what is in hand is handled.
 
-        Before ``run`` it lets that end at once. After ``drain_ms``, handlers that still run are
-        cancelled, and their events stay pending for other members. Fit to be a signal handler; from
-        a handler, call it without awaiting.
+        Before ``run`` it lets that end at once. After half of ``drain_ms`` no handler is begun,
+        after all of it those that still run are cancelled; what is left stays pending for other
+        members. Fit to be a signal handler; from a handler, call it without awaiting.
         """
         if not self._busy:
             self._stopping = self._stay is None

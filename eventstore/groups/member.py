@@ -108,10 +108,18 @@ class Member:
         self._changed.set()
 
     async def finish(self) -> None:
-        """Handle what is in hand; runs that failed are left to the next member."""
+        """Handle what is in hand; runs that failed are left to the next member.
+
+        When half of the time is over nothing more is begun, so that what runs then can end.
+        """
         self._tenure.is_ending = True
         self._workers.stop_retrying()
-        await self._drain()
+        half_s = self._bounds.drain_ms / 2_000
+        half_time = asyncio.get_running_loop().call_later(half_s, self._hand.leave_all)
+        try:
+            await self._drain()
+        finally:
+            half_time.cancel()
 
     async def _drain(self) -> None:
         self._workers.begin()

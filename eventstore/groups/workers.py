@@ -25,7 +25,8 @@ Handler = (
     | Callable[[RecordedEvent, Delivery], Awaitable[object] | object]
 )
 """Handles one event: ``async def``, or a plain function, which runs in a thread. One that takes a
-second parameter is given the ``Delivery``."""
+second parameter is given the ``Delivery``. What an ``async def`` sets in context variables is there
+for whichever event comes next, unless it takes it back."""
 
 _TURN_S = 0.01
 _CANCEL_GRACE_S = 1.0
