@@ -58,11 +58,12 @@ class LogPages:
         yield from self._fill(after, pages, limit, go_on=go_on)
         return pages
 
-    def check_kept(self) -> Plan[None]:
+    def check_kept(self, partition: int | None = None) -> Plan[None]:
         """Raise ``LogRegressed`` if a log holds no more what was archived of it last."""
         reached = yield Recall(lambda archive: archive.reached())
         if reached:
-            yield from self.check_there(reached)
+            one = reached if partition is None else {partition: reached[partition]}
+            yield from self.check_there(one)
 
     def check_there(self, reached: Mapping[int, Position]) -> Plan[None]:
         """Raise ``LogRegressed`` where a log ends before an entry, or has others in its place.

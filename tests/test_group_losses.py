@@ -23,6 +23,7 @@ from eventstore import EventStore, LogRegressed, Settings, StoreMismatch, SyncEv
 from eventstore.archive import Archive
 from eventstore.archive.recovery import accept, put_back
 from eventstore.groups import ConsumerGroup, Groups
+from eventstore.retention import Trimmer
 
 PATIENT = Settings(append_timeout_ms=30_000)
 
@@ -147,6 +148,83 @@ async def test_a_service_that_starts_on_an_emptied_server_does_not_begin_anew(
         await store.append("other", noted())
         await service.run_to_end()
         assert [run_id for run_id, _ in seen.places] == ["other"]
+
+
+@pytest.mark.parametrize("more", [0, 1, 20])
+async def test_a_group_that_catches_up_from_the_archive_is_told_when_an_older_copy_comes(
+    launch: Launch, tmp_path: Path, more: int
+) -> None:
+    # given a group in the midst of the archive, past what an older copy holds
+    server = launch("valkey")
+    path = tmp_path / "a.db"
+    async with EventStore.open(server.url, partitions=1, archive=path) as store:
+        await Groups(store).create("g")
+        await store.append("run", notes(4))
+        copy = contents(server, "runs")
+        for _ in range(10):
+            await store.append("run", noted())
+        await asyncio.to_thread(_archive_and_trim, server.url, path)
+        seen = Seen()
+        group = ConsumerGroup(store, "g", seen, batch_events=3, lease_ms=SOON_MS)
+        while len(seen.events) < 8:
+            await group.run_once()
+        handled = len(seen.events)
+        assert handled < 14
+        # when that copy is put back, and gone on with
+        go_back(server, "runs", copy)
+        for _ in range(more):
+            await store.append("run", noted("new"))
+        # then it neither takes what is new for what comes next nor what is lost for what is there
+        with pytest.raises(LogRegressed):
+            await asyncio.wait_for(group.run(), timeout=30)
+    assert len(seen.events) == handled
+
+
+def _archive_and_trim(url: str, path: Path) -> None:
+    with SyncEventStore.open(url, partitions=1, archive=path) as store:
+        archived(store, path)
+        assert Trimmer(store, group_grace_ms=1).run_once().trimmed > 4
+
+
+@pytest.mark.parametrize("more", [0, 6])
+async def test_every_member_is_told_of_a_loss_that_is_archived(
+    launch: Launch, tmp_path: Path, more: int
+) -> None:
+    """One that never held the partition takes it over from the one that left because of it."""
+    server = launch("valkey")
+    path = tmp_path / "a.db"
+    async with EventStore.open(server.url, partitions=2, archive=path) as store:
+        # given two members at work, with a partition each
+        await fill(store, runs=10, each=2)
+        seen = Seen()
+        members = [
+            ConsumerGroup(store, "g", seen, create=True, member=f"m{n}", lease_ms=SOON_MS)
+            for n in range(2)
+        ]
+        tasks = [asyncio.create_task(member.run()) for member in members]
+        owners = partial(_owners, store, server)
+        await until(lambda: owners() == {b"m0", b"m1"} and len(seen.events) == 20, tasks[0])
+        copy = contents(server, "runs")
+        await store.append("lost", notes(5))
+        await until(lambda: len(seen.events) == 25, tasks[0])
+        await asyncio.to_thread(_archive, server.url, path)
+        # when the server goes back under them, and others go on with it
+        go_back(server, "runs", copy)
+        for _ in range(more):
+            await store.append("lost", noted("new"))
+        # then each of them says so
+        for task in tasks:
+            with pytest.raises(LogRegressed):
+                await asyncio.wait_for(task, timeout=30)
+
+
+def _owners(store: EventStore, server: Server) -> set[bytes]:
+    return {server.admin.hget(store.operations.keys.lease(p, "g"), "owner") for p in range(2)}
+
+
+def _archive(url: str, path: Path) -> None:
+    with SyncEventStore.open(url, partitions=2) as store:
+        archived(store, path)
 
 
 @pytest.mark.parametrize("more", [0, 1, 9])

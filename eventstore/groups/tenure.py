@@ -90,8 +90,20 @@ class Tenure:
                 holding.valid_until_s = asked_s + self._lease_ms / 1000
                 self._hand.wake(holding)
             else:
-                _log.warning("%s: the lease is lost, held by %s", holding.hold, self._who)
+                _log.warning("%s: %s lost the lease%s",
+                             holding.hold, self._who, self._why_lost(holding, asked_s))  # fmt: skip
                 self._hand.drop(holding)
+
+    def _why_lost(self, holding: Holding, asked_s: float) -> str:
+        """Guess it, where this member itself was late: the others did nothing wrong."""
+        late_s = asked_s - holding.valid_until_s
+        if late_s < 0:
+            return ""
+        silent_s = late_s + self._lease_ms / 1000
+        return (
+            f": it gave no sign of life for {silent_s:.1f} s; was the server away, or does a "
+            "handler that is async block the loop?"
+        )
 
     def _note_others(self, found: dict[int, Lease]) -> None:
         """Tell those that are alive, whose lease moves, from those that only have one still."""
@@ -137,6 +149,8 @@ class Tenure:
         served = max(grant.done, grant.delivered)
         if grant.tail < served:
             raise LogRegressed(where, served, grant.tail)
+        # Who held it may have left because of a loss, which was told to that member alone.
+        yield from self._operations.log.check_kept(partition)
         known = self._hand.known.get(partition)
         if known is None or not known.n:
             return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -52,7 +53,7 @@ def run(session: Session, *, to_end: bool, wait_s: float) -> None:
         Projector(store, database, installed_projections(), lock_timeout_s=wait_s) as projector,
     ):
         behind = _behind(projector, store) if to_end else None
-        with progress("projecting", behind) as tell:
+        with progress("projecting", behind) as tell, _advising():
             events = (projector.run_to_end if to_end else projector.run)(on_progress=tell)
         seconds = time.perf_counter() - began_s
         projector.catch_up()
@@ -60,6 +61,21 @@ def run(session: Session, *, to_end: bool, wait_s: float) -> None:
         emit({"events": events, "seconds": seconds})
     else:
         click.echo(f"{events:,} events projected in {seconds:.1f} s, {events / seconds:,.0f}/s")
+
+
+@contextmanager
+def _advising() -> Iterator[None]:
+    """Say what to do about rows when the log lost what they were made of."""
+    from eventstore import LogRegressed  # noqa: PLC0415
+
+    try:
+        yield
+    except LogRegressed:
+        note(
+            "there are rows of events that the log lost: put those back, or, once they are "
+            "accepted as lost, 'runstore project rebuild' makes the rows of the log as it is"
+        )
+        raise
 
 
 @project.command()
