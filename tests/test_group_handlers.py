@@ -101,6 +101,30 @@ async def test_what_cannot_handle_an_event_is_refused_before_it_parks_each_run(
         ConsumerGroup(store, "g", handler)
 
 
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+async def test_a_member_that_an_async_handler_kept_from_its_loop_says_why_it_lost_the_lease(
+    store: EventStore, server: AnyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given an async handler that blocks for longer than a lease, while another takes the partition
+    blocked = threading.Event()
+
+    async def handle(_: RecordedEvent, delivery: Delivery) -> None:
+        if caplog.messages:
+            return
+        lease = store.operations.keys.lease(delivery.partition, "g")
+        taken = {"owner": "another", "epoch": delivery.epoch + 1, "until": 0}
+        server.admin.hset(lease, mapping=taken)
+        blocked.wait(1)
+
+    await store.append("run", noted())
+    # when it is served
+    await ConsumerGroup(store, "g", handle, create=True, lease_ms=500).run_to_end()
+    # then
+    (told,) = [text for text in caplog.messages if "lost the lease" in text]
+    assert "it gave no sign of life for" in told
+    assert "block the loop" in told
+
+
 @pytest.mark.parametrize("shape", ["plain", "lambda", "partial", "object", "method"])
 async def test_any_callable_can_be_a_handler(store: EventStore, shape: str) -> None:
     await store.append("run", notes(2))

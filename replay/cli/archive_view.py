@@ -30,7 +30,7 @@ def print_status(found: ArchiveStatus) -> None:
         [
             ("archive", str(found.path)),
             ("namespace", found.namespace),
-            ("state", found.state),
+            ("state", _state(found)),
             ("since", _moment(found.since_ms)),
             ("events", found.events),
             ("runs", found.runs),
@@ -46,6 +46,13 @@ def print_status(found: ArchiveStatus) -> None:
     )
     if found.message:
         note(f"stopped: {found.message}")
+
+
+def _state(found: ArchiveStatus) -> str:
+    """Say how it stands; that all is well with a file which nobody feeds would mislead."""
+    if found.message or found.archiver:
+        return found.state
+    return "nobody archives: runstore archive run"
 
 
 def verification_as_json(found: Verification) -> dict[str, Any]:

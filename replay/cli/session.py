@@ -6,21 +6,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import click
 
+from replay.cli.output import note
+
 if TYPE_CHECKING:
     from eventstore import SyncEventStore
+    from eventstore.transport.opening import Opening
     from projections import Database
 
 DEFAULT_FOLDER = Path(".runstore")
+SLOW_S = 2.0
 
 
 class CannotDo(click.ClickException):
     """Something a command needs is not there; the message says what to do. Exit code 2."""
 
     exit_code = 2
+
+
+@contextmanager
+def _told_if_slow(opening: Opening) -> Iterator[None]:
+    """Tell people that a server does not answer yet, while it is asked again."""
+    timer = Timer(SLOW_S, note, ["the server does not answer yet; trying again"])
+    timer.daemon = True
+    if opening.url is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @dataclass
@@ -96,7 +114,9 @@ class Session:
             create=create or may_be_lost,
             partitions_if_made=self._archived_partitions() if create or may_be_lost else None,
         )
-        with SyncEventStore(opening).start() as store:
+        with _told_if_slow(opening):
+            store = SyncEventStore(opening).start()
+        with store:
             yield store
 
     def _archived_partitions(self) -> int | None:

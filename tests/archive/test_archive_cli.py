@@ -40,6 +40,7 @@ def test_status_tells_without_any_service_or_server(line: CommandLine) -> None:
     assert status["events"] == len(made_up_lines(runs=20))
     shown = line.text("archive", "status")
     assert "none runs" in shown
+    assert "nobody archives: runstore archive run" in shown
     assert status["last_seal"] in shown
     assert KEY not in shown
 
