@@ -134,7 +134,10 @@ class Attempts:
 
     def _died(self, lane: Lane, deliveries: int) -> Failure:
         now_ms = to_ms(self._clock())
-        message = f"the process died while it handled the event, at delivery {deliveries}"
+        message = (
+            f"the process died while it handled the event, at delivery {deliveries}; or its loop "
+            "was blocked for longer than a lease"
+        )
         first_ms = lane.failed_first_ms or now_ms
         return Failure("ProcessDied", message, "", deliveries, first_ms, now_ms)
 

@@ -17,7 +17,7 @@ from replay.cli.group_view import (
     reset_as_json,
 )
 from replay.cli.options import Group, Moment
-from replay.cli.output import emit
+from replay.cli.output import emit, note
 from replay.cli.parked_view import by_error
 from replay.cli.session import Session
 
@@ -146,10 +146,14 @@ def reset(
     to = places[0] if len(places) == 1 else _by_partition(places)
     with session.store() as store:
         done = SyncGroups(store).reset(group, to, by=by or getpass.getuser(), **how)
+        parked = SyncGroups(store).show(group).parked
     if session.as_json:
         emit(reset_as_json(done))
         return
     print_reset(done)
+    if parked and not how["drop_parked"]:
+        note(f"{parked:,} runs stay set aside, and what comes of them is held back in order: "
+             "'runstore parked' decides about them, or --drop-parked forgets them")  # fmt: skip
 
 
 def _by_partition(places: tuple[Any, ...]) -> dict[int, Position]:

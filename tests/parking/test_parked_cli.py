@@ -186,6 +186,14 @@ def test_the_page_of_the_group_sums_up_errors_and_says_what_to_type(line: Line) 
         assert "5 runs are set aside: 'runstore parked list g' tells why" in said
 
 
+def test_a_reset_tells_of_the_runs_that_stay_set_aside(line: Line) -> None:
+    again = line.beside("groups", "reset", "g", "--to", "beginning", "--dry-run")
+    anew = line.beside("groups", "reset", "g", "--to", "beginning", "--dry-run", "--drop-parked")
+
+    assert "6 runs stay set aside" in again.stderr
+    assert (anew.returncode, anew.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("verb", ["redrive", "discard"])
 def test_what_is_meant_must_be_said(line: Line, owner: FakeOwner, verb: str) -> None:
     before = owner.set_aside()
