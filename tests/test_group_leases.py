@@ -59,6 +59,32 @@ async def test_members_share_partitions_and_share_anew_when_one_joins_or_leaves(
     assert held(store, server) == {"": 16}
 
 
+async def test_a_partition_with_a_handler_at_work_is_not_handed_on_where_another_can_be(
+    server: AnyServer, namespace: str
+) -> None:
+    # given two partitions, one with a long handler and one where more waits, but for later
+    async with EventStore.open(server.url, namespace=namespace, partitions=2) as store:
+        keys, is_over = store.operations.keys, asyncio.Event()
+        long, waiting = ({keys.partition_of(r): r for r in map(str, range(20))}[p] for p in (0, 1))
+
+        async def handle(event: RecordedEvent) -> None:
+            if event.run_id != long:
+                raise Retry(3_600)
+            await is_over.wait()
+
+        await store.append(waiting, notes(3))
+        await store.append(long, noted())
+        a = member(store, "a", handle)
+        async with serving(a) as task:
+            await until(lambda: a.counts.failed, task)
+            # when another joins
+            async with serving(member(store, "b", handle, max_deliveries=10)) as other:
+                await until(lambda: held(store, server) == {"a": 1, "b": 1}, other)
+                # then it gets what can be had at once
+                assert owners(store, server) == ["a", "b"]
+                is_over.set()
+
+
 async def test_what_moves_to_a_new_member_is_handled_in_order_and_once(
     store: EventStore, server: AnyServer
 ) -> None:

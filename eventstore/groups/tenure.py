@@ -119,9 +119,10 @@ class Tenure:
         self._others = found
 
     def _give_up(self, surplus: int) -> None:
-        """Let go of what others should have, first of that which has the least in hand."""
+        """Let go of what others should have, first of that where the least is at work, or waits."""
         if surplus > 0:
-            for holding in sorted(self._staying(), key=lambda h: h.outstanding)[:surplus]:
+            by_work = sorted(self._staying(), key=lambda h: (h.working, h.outstanding))
+            for holding in by_work[:surplus]:
                 self._hand.leave(holding)
 
     def _in_own_order(self, partitions: Iterable[int]) -> list[int]:
