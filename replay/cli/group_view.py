@@ -12,7 +12,7 @@ from replay.cli.group_advice import is_left, next_steps, partitions_text
 from replay.cli.output import Cell, facts, note, printable, table
 
 if TYPE_CHECKING:
-    from eventstore.groups.status import GroupStatus, PartitionLag, Reset
+    from eventstore.groups.status import GroupStatus, PartitionLag
     from replay.cli.parked_view import ParkedError
 
 UNKNOWN = "?"
@@ -34,20 +34,11 @@ _TOTALS = (
 def group_as_json(group: GroupStatus) -> dict[str, Any]:
     """Give all that is known of a group: positions as text, totals beside the partitions."""
     partitions = [
-        asdict(one) | {"done": _text(one.done), "tail": str(one.tail)} for one in group.partitions
+        asdict(one) | {"done": text_of(one.done), "tail": str(one.tail)} for one in group.partitions
     ]
     resets = [asdict(one) | {"came_from": list(map(str, one.came_from))} for one in group.resets]
     totals = {name: getattr(group, name) for name in _TOTALS}
     return asdict(group) | {"partitions": partitions, "resets": resets} | totals
-
-
-def reset_as_json(done: Reset) -> dict[str, Any]:
-    """Give what a reset did: positions as text, totals beside the partitions."""
-    moves = [
-        asdict(move) | {"came_from": _text(move.came_from), "goes_to": str(move.goes_to)}
-        for move in done.moves
-    ]
-    return asdict(done) | {"moves": moves, "again": done.again, "skipped": done.skipped}
 
 
 def print_groups(groups: Iterable[GroupStatus]) -> None:
@@ -70,6 +61,8 @@ def print_groups(groups: Iterable[GroupStatus]) -> None:
             for group in groups
         ],
     )
+    if any(group.problems or group.stalled or any(next_steps(group)) for group in groups):
+        note("next: 'runstore groups show GROUP' tells why, and what to do")
 
 
 def print_group(group: GroupStatus, errors: Sequence[ParkedError]) -> None:
@@ -98,28 +91,6 @@ def print_group(group: GroupStatus, errors: Sequence[ParkedError]) -> None:
     _print_resets(group)
     for step in next_steps(group):
         note(printable(f"next: {step}"))
-
-
-def print_reset(done: Reset) -> None:
-    """Print what a reset did, or would do."""
-    table(
-        ("partition", "from", "to", "again", "skipped", "in hand"),
-        [
-            (
-                move.partition,
-                _text(move.came_from) or UNKNOWN,
-                str(move.goes_to),
-                move.again,
-                move.skipped,
-                move.dropped,
-            )
-            for move in done.moves
-        ],
-    )
-    click.echo(
-        f"group {done.group} {'would go' if done.dry_run else 'goes'} on from {done.to}: "
-        f"{done.again:,} events again, {done.skipped:,} skipped"
-    )
 
 
 def events_text(group: GroupStatus) -> str:
@@ -253,5 +224,6 @@ def _duration(length_ms: int) -> str:
     return duration(length_ms)
 
 
-def _text(position: object | None) -> str | None:
+def text_of(position: object | None) -> str | None:
+    """Write a position, if there is one."""
     return None if position is None else str(position)

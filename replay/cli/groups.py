@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replay.cli.group_view import (
-    events_text,
-    group_as_json,
-    print_group,
-    print_groups,
-    print_reset,
-    reset_as_json,
-)
+from replay.cli.group_view import events_text, group_as_json, print_group, print_groups
 from replay.cli.options import Group, Moment
 from replay.cli.output import emit, note
 from replay.cli.parked_view import by_error
+from replay.cli.reset_view import print_reset, reset_as_json
 from replay.cli.session import Session
 
 if TYPE_CHECKING:
