@@ -29,6 +29,7 @@ class LogPages:
 
     keys: Keys
     decoder: Decoder
+    identity: str | None = None
 
     def read(
         self, after: Mapping[int, Position], limit: int, *, go_on: bool = False
@@ -59,7 +60,12 @@ class LogPages:
         return pages
 
     def check_kept(self, partition: int | None = None) -> Plan[None]:
-        """Raise ``LogRegressed`` if a log holds no more what was archived of it last."""
+        """Raise ``LogRegressed`` if the store is gone, or a log lost what was archived last."""
+        if self.identity is not None:
+            (found,) = yield [commands.store_id(self.keys)]
+            if found != self.identity:
+                where = f"namespace {self.keys.namespace!r}"
+                raise LogRegressed(where, f"store {self.identity}", found)
         reached = yield Recall(lambda archive: archive.reached())
         if reached:
             one = reached if partition is None else {partition: reached[partition]}

@@ -31,6 +31,8 @@ class Operations:
     keys: Keys
     decoder: Decoder
     settings: Settings
+    identity: str | None = None
+    """The store's id, where it was opened and not merely looked at."""
 
     def head(self, run_id: str) -> Plan[Head]:
         """Read a run's head. Raises ``RunNotFound``, or ``LogRegressed`` if only that is gone."""
@@ -119,17 +121,10 @@ class Operations:
         """Raise ``LogRegressed`` if a log ends before a position that was reached."""
         return self.log.check_tails(reached)
 
-    def check_kept(self, identity: str) -> Plan[None]:
-        """Raise ``LogRegressed`` unless the server has this store, and all that is archived."""
-        (found,) = yield [commands.store_id(self.keys)]
-        if found != identity:
-            raise LogRegressed(f"namespace {self.keys.namespace!r}", f"store {identity}", found)
-        yield from self.log.check_kept()
-
     @property
     def log(self) -> LogPages:
         """The reader of the log's pages."""
-        return LogPages(self.keys, self.decoder)
+        return LogPages(self.keys, self.decoder, self.identity)
 
     def _shared_out(
         self, after: Mapping[int, Position], limit: int, each: int

@@ -427,8 +427,9 @@ async def test_an_emptied_server_is_told_and_never_begun_anew(
         server.admin.flushall()
         with pytest.raises(LogRegressed):
             await asyncio.wait_for(task, timeout=20)
-        with pytest.raises(UnknownGroup):
-            await ConsumerGroup(store, "g", seen).run()
+        for create in (False, True):
+            with pytest.raises(LogRegressed):
+                await ConsumerGroup(store, "g", seen, create=create).run()
     assert len(seen.events) == 100
 
 

@@ -141,7 +141,7 @@ class Opening:
         (facts,) = yield [commands.open_namespace(asked, new_id())]
         self._check(facts)
         keys = replace(asked, partitions=facts.partitions)
-        operations = Operations(keys, Decoder(self.upcasters), self.settings)
+        operations = Operations(keys, Decoder(self.upcasters), self.settings, facts.store_id)
         return Opened(facts, operations, level)
 
     def _check_there(self, keys: Keys) -> Plan[None]:

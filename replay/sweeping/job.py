@@ -90,17 +90,17 @@ class Job(Generic[C]):
     vigilance: Vigilance = field(default_factory=Vigilance)
 
     def take(
-        self, operations: Operations, identity: str, now: datetime | None, limit: int
+        self, operations: Operations, now: datetime | None, limit: int
     ) -> Plan[tuple[list[DueTimer], int]]:
         """Take due timers, and tell as of which time.
 
-        Where none is due, it makes sure that this is no server that lost them: the store of this
-        ``identity`` must be there, with all that is archived. Raises ``LogRegressed``.
+        Where none is due, it makes sure that this is no server that lost them: the store must be
+        there, with all that is archived. Raises ``LogRegressed``.
         """
         now_ms = None if now is None else to_ms(now)
         due = yield from operations.due(now_ms, limit, self.lease_ms, stalls=self.stalls)
         if not due and self.vigilance.is_due():
-            yield from operations.check_kept(identity)
+            yield from operations.log.check_kept()
         as_of_ms = now_ms
         if as_of_ms is None:
             (as_of_ms,) = yield [server_time()]

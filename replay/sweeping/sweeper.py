@@ -44,9 +44,7 @@ class Sweeper(Generic[C]):
         of it, and ``StoreMismatch`` for the archive of another store.
         """
         begun_s, job, operations = monotonic(), self._job, self._store.operations
-        due, now_ms = await self._store.perform(
-            job.take(operations, self._store.identity, now, limit)
-        )
+        due, now_ms = await self._store.perform(job.take(operations, now, limit))
         counts = job.counts()
         counts.scanned = len(due)
         async with asyncio.TaskGroup() as group:

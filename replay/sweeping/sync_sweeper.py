@@ -38,7 +38,7 @@ class SyncSweeper(Generic[C]):
         of it, and ``StoreMismatch`` for the archive of another store.
         """
         begun_s, job, operations = monotonic(), self._job, self._store.operations
-        due, now_ms = self._store.perform(job.take(operations, self._store.identity, now, limit))
+        due, now_ms = self._store.perform(job.take(operations, now, limit))
         counts = job.counts()
         counts.scanned = len(due)
         for part in self._pace.parts(due):

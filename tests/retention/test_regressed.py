@@ -57,6 +57,22 @@ def test_redis_emptied_under_readers_is_told(
         read(ground)
 
 
+@pytest.mark.parametrize("more", [0, 9])
+def test_redis_emptied_under_an_open_store_is_told_also_without_an_archive(
+    ground: Ground, more: int
+) -> None:
+    with ground.open(archive=None) as store:
+        store.append(RUN, notes(5))
+        ground.server.forget(ground.namespace)
+        for _ in range(more):
+            store.append(RUN, noted("new"))
+
+        with pytest.raises(LogRegressed, match="no store"):
+            list(store.read_all())
+        with pytest.raises(LogRegressed, match="no store"):
+            store.read_log({}, limit=10)
+
+
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 def test_a_store_made_anew_beside_an_old_archive_is_told(
     ground: Ground, read: Callable[[Ground], Any]
