@@ -55,7 +55,9 @@ def test_the_service_tells_the_ends_and_stops_when_told(
         # then
         assert process.wait(timeout=20) == 0
         assert process.stdout.read() == "told 2\n"
-        assert process.stderr.read() == ""
+        joined, left = process.stderr.read().splitlines()
+        assert " joined, at " in joined
+        assert " left: " in left
         assert server.admin.zcard("runs:members:teller") == 0
 
 
