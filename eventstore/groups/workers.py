@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from eventstore.clock import monotonic
 from eventstore.events import RecordedEvent
@@ -100,13 +100,13 @@ class Workers:
         self._changed.set()
 
     async def _work(self) -> None:
-        hand = self._hand
+        hand, task = self._hand, _this_task()
         turn_ends_s = monotonic() + _TURN_S
         while not hand.ready_alone and (lane := hand.next_lane()):
             while not lane.suspects and hand.may_go_on(lane):
                 if not lane.events and not await self._attempts.aside.refill(lane):
                     break
-                if not await self._handle(lane):
+                if not await self._handle(lane, task):
                     break
                 if monotonic() > turn_ends_s:
                     # A handler that never waits must not keep heartbeats and stop() waiting.
@@ -116,6 +116,7 @@ class Workers:
                 hand.make_ready(lane)
 
     async def _work_alone(self) -> None:
+        task = _this_task()
         while lane := self._hand.next_alone():
             # What is through must not be pending should this one kill the process: it would seem
             # to have been at work too.
@@ -124,20 +125,20 @@ class Workers:
                 self._hand.make_ready(lane)
                 continue
             has_more = lane.events or await self._attempts.aside.refill(lane)
-            if has_more and await self._handle(lane):
+            if has_more and await self._handle(lane, task):
                 self._hand.make_ready(lane)
 
-    async def _handle(self, lane: Lane) -> bool:
+    async def _handle(self, lane: Lane, task: asyncio.Task[Any]) -> bool:
         """Handle a lane's first event; say whether the lane can go on at once."""
         holding = lane.holding
         holding.working += 1  # until the outcome is noted, nobody else may have the partition
         try:
-            return await self._attempt(lane)
+            return await self._attempt(lane, task)
         finally:
             holding.working -= 1
             self._changed.set()
 
-    async def _attempt(self, lane: Lane) -> bool:
+    async def _attempt(self, lane: Lane, task: asyncio.Task[Any]) -> bool:
         event, holding, attempt = self._hand.pop(lane), lane.holding, 1
         if holding.deliveries or lane.is_redriven:
             attempt = await self._count(lane, event)
@@ -148,7 +149,7 @@ class Workers:
                 await self._call(event, delivery_of(holding, attempt))
             else:
                 await self._call(event)
-            if _is_cancelled():
+            if task.cancelling():
                 await asyncio.sleep(0)  # what the handler did to its task must not meet the next
         except asyncio.CancelledError as error:
             if self._is_ending:
@@ -165,7 +166,9 @@ class Workers:
         else:
             self._hand.counts.handled += 1
             return await self._attempts.through(lane, event)
-        await self._failed(lane, event, failure, attempt)
+        pause_s = await self._attempts.failed(lane, event, failure, attempt)
+        self._later(pause_s, lane)
+        _end_if_cancelled(task, failure)
         return False
 
     async def _count(self, lane: Lane, event: RecordedEvent) -> int:
@@ -176,16 +179,10 @@ class Workers:
         self._attempts.not_begun(lane, event, attempt)
         return 0
 
-    async def _failed(
-        self, lane: Lane, event: RecordedEvent, failure: BaseException, attempt: int
-    ) -> None:
-        pause_s = await self._attempts.failed(lane, event, failure, attempt)
-        if pause_s is not None:
-            self._later(pause_s, lane)
-        if isinstance(failure, asyncio.CancelledError) and _is_cancelled():
-            raise failure  # by the handler, or whoever ends everything: another worker goes on
+    def _later(self, pause_s: float | None, lane: Lane) -> None:
+        if pause_s is None:
+            return
 
-    def _later(self, pause_s: float, lane: Lane) -> None:
         def again() -> None:
             del self._timers[timer]
             self._hand.make_ready(lane)
@@ -218,6 +215,11 @@ def delivery_of(holding: Holding, attempt: int) -> Delivery:
     return Delivery(hold.group, hold.member, hold.partition, hold.epoch, attempt)
 
 
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _this_task() -> asyncio.Task[Any]:
+    return cast("asyncio.Task[Any]", asyncio.current_task())
+
+
+def _end_if_cancelled(task: asyncio.Task[Any], failure: BaseException) -> None:
+    """End a task that was cancelled by its handler, or with everything: another one goes on."""
+    if task.cancelling() and isinstance(failure, asyncio.CancelledError):
+        raise failure
