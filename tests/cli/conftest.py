@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,8 @@ from projections import Projector, open_database
 @pytest.fixture
 def cli(tmp_path: Path) -> Iterator[CommandLine]:
     """The command line in an empty folder."""
-    line = CommandLine(tmp_path / "f")
-    yield line
-    line.close()
+    with closing(CommandLine(tmp_path / "f")) as line:
+        yield line
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ SCENARIOS: dict[str, tuple[Act, Act, bool]] = {
 def count_statements(kill_at: int) -> None:
     """Die at the ``kill_at``-th statement from now on to any file.
 
-    Not while tables are made that every database has: tests/killed_projector.py does that.
+    Not while tables are made that every database has: killed_at_first.py does that.
     """
     counted = itertools.count(1)
     counting = True

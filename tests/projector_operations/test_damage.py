@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from histories import ListLog
-from test_full_disk import small_disk  # noqa: F401 - a fixture
+from survival.test_full_disk import small_disk  # noqa: F401 - a fixture
 
 from eventstore.errors import ServerRefused, StoreMismatch
 from eventstore.sqlite import Schema

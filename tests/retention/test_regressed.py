@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from samples import contents, ended, go_back, noted, notes
-from test_damage import rewrite
+from survival.test_damage import rewrite
 
 from eventstore import (
     CorruptEvent,

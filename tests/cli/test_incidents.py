@@ -78,13 +78,6 @@ def copied(imported: CommandLine, tmp_path: Path) -> Iterator[CommandLine]:
     cli.close()
 
 
-@pytest.fixture
-def empty(tmp_path: Path) -> Iterator[CommandLine]:
-    cli = CommandLine(tmp_path / "f")
-    yield cli
-    cli.close()
-
-
 def require_figures(cli: CommandLine, incidents: Incidents) -> None:
     """Compare every figure that the command line gives with those that were counted."""
     figures = incidents.figures
@@ -131,22 +124,22 @@ def test_a_second_import_changes_nothing(copied: CommandLine, incidents: Inciden
     require_figures(copied, incidents)
 
 
-def test_an_import_killed_at_any_moment_goes_on(empty: CommandLine, incidents: Incidents) -> None:
+def test_an_import_killed_at_any_moment_goes_on(cli: CommandLine, incidents: Incidents) -> None:
     chance = random.Random(SEED)
     total = len(incidents.lines)
-    with SyncEventStore.open(folder=empty.store_folder) as store:
+    with SyncEventStore.open(folder=cli.store_folder) as store:
         for moment in sorted(chance.sample(range(1, total * 3 // 4), KILLS)):
             killed = _killed_when(
-                lambda moment=moment: _stored(store) >= moment, empty, "import", incidents.path
+                lambda moment=moment: _stored(store) >= moment, cli, "import", incidents.path
             )
             assert killed
             assert moment <= _stored(store) < total
-    last = empty.json("import", incidents.path)
-    empty.json("project", "run", "--to-end")
+    last = cli.json("import", incidents.path)
+    cli.json("project", "run", "--to-end")
 
     assert last["written"] > 0
     assert last["written"] + last["already_there"] == total
-    require_figures(empty, incidents)
+    require_figures(cli, incidents)
 
 
 def _stored(store: SyncEventStore) -> int:
@@ -184,14 +177,14 @@ def test_a_projector_killed_at_any_moment_goes_on(
 
 
 def test_a_server_left_alone_by_a_killed_import_is_used_again(
-    empty: CommandLine, incidents: Incidents
+    cli: CommandLine, incidents: Incidents
 ) -> None:
-    with empty.start("import", "-", stdin=subprocess.PIPE) as process:
-        eventually((empty.store_folder / "server").exists, within_s=PATIENCE_S)
+    with cli.start("import", "-", stdin=subprocess.PIPE) as process:
+        eventually((cli.store_folder / "server").exists, within_s=PATIENCE_S)
         process.kill()
         process.communicate()
 
-    assert empty.json("import", incidents.path)["written"] == len(incidents.lines)
+    assert cli.json("import", incidents.path)["written"] == len(incidents.lines)
 
 
 def test_an_export_gives_the_same_histories_elsewhere(

@@ -281,9 +281,13 @@ def test_status_says_how_far_each_projection_is(database: Database) -> None:
 
 
 def test_killed_at_any_statement_it_ends_with_the_rows_of_one_that_was_not(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("killed_projector.py")
+    script = Path(__file__).with_name("killed_at_first.py")
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, str(script), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, script.parents[1:3]))},
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 50

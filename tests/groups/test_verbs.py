@@ -10,11 +10,7 @@ from group_samples import AT_ONCE, Seen, fill, pending, serving, until
 from samples import noted, notes
 from servers import AnyServer
 
-from eventstore import (
-    EventStore,
-    InvalidArgument,
-    RecordedEvent,
-)
+from eventstore import EventStore, InvalidArgument, RecordedEvent
 from eventstore.groups import Backoff, ConsumerGroup
 
 

@@ -19,7 +19,7 @@ from servers import Server
 from eventstore import NewEvent, SyncEventStore
 from eventstore.groups.parking import SyncParked
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager

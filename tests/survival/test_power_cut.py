@@ -9,9 +9,9 @@ import pytest
 from conftest import Launch, Opener
 from samples import noted, notes
 from servers import OWN, Server
-from test_crashes import Writers, stored
 
 from eventstore import EventStore, Settings
+from survival.test_crashes import Writers, stored
 
 
 class Wall:

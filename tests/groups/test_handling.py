@@ -10,11 +10,7 @@ from group_samples import Seen, fill, pending, serving, until
 from samples import noted, notes
 from servers import AnyServer
 
-from eventstore import (
-    EventStore,
-    NewEvent,
-    RecordedEvent,
-)
+from eventstore import EventStore, NewEvent, RecordedEvent
 from eventstore.groups import ConsumerGroup
 
 

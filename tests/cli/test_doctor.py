@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,6 @@ from projections import Projector, open_database
 from replay import SyncRunControl
 
 Launch = Callable[..., Server]
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Iterator[CommandLine]:
-    """The command line in an empty folder."""
-    with closing(CommandLine(tmp_path / "f")) as line:
-        yield line
 
 
 def examined(cli: CommandLine, *arguments: object) -> tuple[int, dict[str, Any]]:

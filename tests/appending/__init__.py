@@ -1,0 +1,1 @@
+"""Appends: atomic, versioned, idempotent, whoever else appends and whatever gets lost."""

@@ -1,0 +1,1 @@
+"""Consumer groups: every event handled, each run in order, whatever happens."""

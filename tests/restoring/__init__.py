@@ -1,0 +1,1 @@
+"""Pause windows that end: each run is restored once, however many restorers run or die."""

@@ -1,0 +1,1 @@
+"""What was acknowledged survives crashes, power cuts, failovers, full disks; damage is told."""
