@@ -179,22 +179,26 @@ def lost_(context: click.Context, session: Session, *, limit: int) -> None:
 
 @archive.command("put-back")
 @NEW_STORE
+@click.option(
+    "--unverified", is_flag=True, help="Do not verify the archive first; checksums must do."
+)
 @click.pass_obj
 @click.pass_context
-def put_back_(context: click.Context, session: Session, *, new_store: bool) -> None:
-    """Put back what the server lost, each event at its own place.
+def put_back_(
+    context: click.Context, session: Session, *, new_store: bool, unverified: bool
+) -> None:
+    """Put back what the server lost, each event at its own place, from an archive that is whole.
 
     Where other events took the places, nothing is put back, and it exits with 1. Idempotency
     keys are not in the archive: for events that were put back they are not known any more.
     """
     from eventstore.archive.recovery import put_back  # noqa: PLC0415
 
-    with (
-        _looking(session, to_write=True) as file,
-        session.store(may_be_lost=True) as store,
-        progress("putting back") as tell,
-    ):
-        done = put_back(file, store, new_store=new_store, on_progress=tell)
+    with _looking(session, to_write=True) as file:
+        if not unverified:
+            _require_whole(file)
+        with session.store(may_be_lost=True) as store, progress("putting back") as tell:
+            done = put_back(file, store, new_store=new_store, on_progress=tell)
     left = done.left.events
     if session.as_json:
         emit({"events": done.events, "still_lost": left, "refused": done.refused})
@@ -210,6 +214,21 @@ def put_back_(context: click.Context, session: Session, *, new_store: bool) -> N
     if done.refused:
         note("'runstore archive accept' accepts what is lost, and lets the archiver go on")
     context.exit(1 if left else 0)
+
+
+def _require_whole(file: Archive) -> None:
+    """Refuse to put back what somebody may have changed."""
+    from eventstore.archive import seal_key_from_environment, verify  # noqa: PLC0415
+
+    with progress("verifying") as tell:
+        found = verify(file, key=seal_key_from_environment(), on_progress=tell)
+    if found.exit_code:
+        told = f"{found.finding_count:,} findings" if found.finding_count else found.signatures
+        raise CannotDo(
+            f"nothing was put back: the archive is not known to be whole ({told}; its key belongs "
+            "into RUNSTORE_SEAL_KEY). 'runstore archive verify' tells more; --unverified puts it "
+            "back all the same"
+        )
 
 
 @archive.command("accept")

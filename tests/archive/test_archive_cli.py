@@ -109,7 +109,7 @@ def test_an_emptied_store_is_listed_put_back_and_good(line: CommandLine) -> None
         lost = json.loads(listed.stdout)
         assert (listed.returncode, lost["events"], len(lost["items"])) == (1, events, 7)
         assert "put-back" in line.run("archive", "lost").stderr
-        assert line.json("archive", "put-back")["events"] == events
+        assert line.json("archive", "put-back", RUNSTORE_SEAL_KEY=KEY)["events"] == events
         assert line.text("archive", "lost") == ""
         assert line.text("export") == exported
         assert json.loads(verified(line, "--json").stdout)["compared"] == events
@@ -140,12 +140,35 @@ def test_an_emptied_server_gets_the_partitions_that_it_had_whatever_comes_first(
         assert len(list(store.read_all())) == events
 
 
+@pytest.mark.parametrize(
+    ("changed", "key"), [("UPDATE events SET version = version + 1000", KEY), (None, "77" * 32)]
+)
+def test_what_is_not_known_to_be_whole_is_put_back_only_when_told(
+    line: CommandLine, changed: str | None, key: str
+) -> None:
+    # given a loss, and an archive that somebody changed, or whose key is another
+    if changed:
+        assert tamper(file_of(line), f"{changed} WHERE version = 1")
+    with EmbeddedServer.join(line.store_folder) as server:
+        _flush(server.url)
+        lost = line.run("archive", "lost", "--json").stdout
+        # when
+        refused = line.run("archive", "put-back", RUNSTORE_SEAL_KEY=key)
+        # then nothing is put back, and it says what to do
+        assert (refused.returncode, "--unverified" in refused.stderr) == (2, True)
+        assert line.run("archive", "lost", "--json").stdout == lost
+        # and what can be is put back when told: checksums hold what was changed back
+        done = line.run("archive", "put-back", "--unverified")
+        assert done.returncode == (1 if changed else 0)
+
+
 def test_a_loss_is_accepted_with_its_reason(line: CommandLine) -> None:
     lines = made_up_lines(runs=20)
     with EmbeddedServer.join(line.store_folder) as server:
         _flush(server.url)
         line.text("import", line.write("again.jsonl", lines))
-        assert line.run("archive", "put-back", "--new-store").returncode == 1
+        again = ("archive", "put-back", "--new-store")
+        assert line.run(*again, RUNSTORE_SEAL_KEY=KEY).returncode == 1
         asked = ("archive", "accept", "--reason", "the disk was gone")
         assert line.run(*asked, RUNSTORE_SEAL_KEY=KEY).returncode == 1  # nobody said yes
         accepted = line.json(*asked, "--yes", RUNSTORE_SEAL_KEY=KEY)
