@@ -15,6 +15,7 @@ from replay.cli.output import note
 
 if TYPE_CHECKING:
     from eventstore import SyncEventStore
+    from eventstore.archive import Archive
     from eventstore.transport.opening import Opening
     from projections import Database
 
@@ -128,6 +129,19 @@ class Session:
             if archive.binding.namespace == self.namespace:
                 return archive.binding.partitions
         return None
+
+    @contextmanager
+    def archived(self, *, to_write: bool = False) -> Iterator[Archive]:
+        """Open the archive, whichever store it belongs to."""
+        from eventstore.archive import Archive  # noqa: PLC0415
+
+        path = self.archive_path
+        if not path.exists():
+            raise CannotDo(
+                f"nothing is archived yet, {path} is not there; run 'runstore archive run'"
+            )
+        with Archive.look(path, read_only=not to_write) as archive:
+            yield archive
 
     @contextmanager
     def reading(self) -> Iterator[Database]:
