@@ -26,7 +26,7 @@ class MissingError(Exception):
     """Something that a test needs is not installed here, or not allowed."""
 
 
-def eventually(condition: Callable[[], T], within_s: float = 10.0) -> T:
+def eventually(condition: Callable[[], T], within_s: float = 30.0) -> T:
     """Wait until the condition gives something true, and give that; fail after ``within_s``."""
     deadline = time.monotonic() + within_s
     while not (result := condition()):
@@ -35,7 +35,7 @@ def eventually(condition: Callable[[], T], within_s: float = 10.0) -> T:
     return result
 
 
-async def soon(condition: Callable[[], T], within_s: float = 10.0) -> T:
+async def soon(condition: Callable[[], T], within_s: float = 30.0) -> T:
     """Wait as ``eventually`` does, and let the other tasks go on meanwhile."""
     deadline = time.monotonic() + within_s
     while not (result := condition()):
