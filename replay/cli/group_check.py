@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 from eventstore import Settings
 from eventstore.decoding import Decoder
 from eventstore.groups.status import GroupStatus
 from eventstore.groups.status.looking import list_groups
 from eventstore.keys import Keys
 from eventstore.operations import Operations
-from eventstore.plan import Plan, Recall
 from eventstore.transport.lines import BlockingLine
 from replay.cli.group_advice import next_steps, stalls
-from replay.cli.server_check import ask
-
-T = TypeVar("T")
+from replay.cli.server_check import perform
 
 
 def examine_groups(line: BlockingLine, keys: Keys) -> tuple[int, list[str], list[str]]:
     """Give how many groups there are, what is to be put right, and what may be next."""
     operations = Operations(keys, Decoder(), Settings.from_environment())
-    groups = _perform(line, list_groups(operations))
+    groups = perform(line, list_groups(operations))
     wrong = [finding for group in groups for finding in _wrong_with(group)]
     hints = [f"group {group.name}: {step}" for group in groups for step in next_steps(group)]
     if hints or wrong:
@@ -35,16 +30,3 @@ def _wrong_with(group: GroupStatus) -> list[str]:
         for partition, problem in group.problems.items()
     ]
     return findings + [f"group {group.name} is {stall}" for stall in stalls(group)]
-
-
-def _perform(line: BlockingLine, plan: Plan[T]) -> T:
-    """Run a plan that only reads, on one line and without an archive."""
-    try:
-        step = next(plan)
-        while True:
-            result: Any = None
-            if not isinstance(step, Recall):
-                result = [ask(line, command) for command in step]  # type: ignore[union-attr]
-            step = plan.send(result)
-    except StopIteration as finished:
-        return finished.value  # type: ignore[no-any-return]
