@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from eventstore import ConsumerGroup, EventStore, InvalidArgument, RecordedEvent
-from eventstore.groups.delivery import Delivery
+from eventstore.groups.handling.delivery import Delivery
 from projections.state import fold
 from replay.context import RunContext, context_since, others_at_work
 from replay.definitions import Definitions

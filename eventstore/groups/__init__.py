@@ -2,8 +2,10 @@
 
 from eventstore.groups.backoff import Backoff
 from eventstore.groups.consumer_group import ConsumerGroup
-from eventstore.groups.delivery import Delivery
-from eventstore.groups.hand import Counts
+from eventstore.groups.hand.hand import Counts
+from eventstore.groups.handling.delivery import Delivery
+from eventstore.groups.handling.verdicts import Park, Retry, Skip, Verdict
+from eventstore.groups.member.workers import Handler
 from eventstore.groups.parking.failure import Failure
 from eventstore.groups.parking.parked import Parked, SyncParked
 from eventstore.groups.parking.parked_filter import ParkedFilter
@@ -12,8 +14,6 @@ from eventstore.groups.service import GroupOptions, Service
 from eventstore.groups.start import Start
 from eventstore.groups.status.facts import GroupStatus, PartitionLag
 from eventstore.groups.status.groups import Groups, SyncGroups
-from eventstore.groups.verdicts import Park, Retry, Skip, Verdict
-from eventstore.groups.workers import Handler
 
 __all__ = [
     "Backoff",

@@ -17,18 +17,18 @@ from eventstore.events import check_name
 from eventstore.groups import bounds
 from eventstore.groups.backoff import Backoff
 from eventstore.groups.bounds import Bounds
-from eventstore.groups.hand import Counts
-from eventstore.groups.handlers import check_handler
+from eventstore.groups.hand.hand import Counts
+from eventstore.groups.handling.handlers import check_handler
 from eventstore.groups.joining import join
-from eventstore.groups.member import Member
+from eventstore.groups.member.member import Member
+from eventstore.groups.member.stay import begin_stay
+from eventstore.groups.member.workers import Handler
 from eventstore.groups.parking.parked import Parked
 from eventstore.groups.parking.parked_run import ParkedRun
 from eventstore.groups.selection import Selection
 from eventstore.groups.start import Start, check_start
 from eventstore.groups.status.facts import PartitionLag
 from eventstore.groups.status.groups import Groups
-from eventstore.groups.stay import begin_stay
-from eventstore.groups.workers import Handler
 from eventstore.store import EventStore
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from servers import AnyServer
 
 from eventstore import EventStore, RecordedEvent
 from eventstore.groups import ConsumerGroup, Delivery, Retry
-from eventstore.groups.asking import Asking
+from eventstore.groups.member.asking import Asking
 
 pytestmark = pytest.mark.parametrize("server", ["valkey"], indirect=True)
 

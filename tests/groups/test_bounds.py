@@ -14,11 +14,11 @@ from servers import AnyServer
 
 from eventstore import EventStore, Position, RecordedEvent
 from eventstore.groups import Backoff, ConsumerGroup
-from eventstore.groups.asking import Asking
-from eventstore.groups.hand import Counts, Hand
+from eventstore.groups.hand.hand import Counts, Hand
+from eventstore.groups.hand.holding import Holding
 from eventstore.groups.hold import Hold, Membership
-from eventstore.groups.holding import Holding
 from eventstore.groups.leases import Grant
+from eventstore.groups.member.asking import Asking
 from eventstore.groups.parking import Parked, ParkedFilter
 from eventstore.groups.selection import Selection
 from eventstore.keys import Keys

@@ -14,7 +14,7 @@ from servers import AnyServer
 from eventstore import EventStore, RecordedEvent
 from eventstore.groups import Backoff, ConsumerGroup, Delivery, Park, Retry, Skip, leases
 from eventstore.groups.hold import Hold, Membership
-from eventstore.groups.shares import share
+from eventstore.groups.member.shares import share
 from eventstore.plan import single
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from eventstore.errors import InvalidArgument
 from eventstore.events import PAYLOADS, RecordedEvent
 from eventstore.events.payloads import Payload
-from eventstore.groups.delivery import Delivery
+from eventstore.groups.handling.delivery import Delivery
 from eventstore.store import EventStore
 
 Model = type[BaseModel]

@@ -11,12 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from eventstore.errors import InvalidArgument, InvalidEvent
 from eventstore.events import RecordedEvent
-from eventstore.groups.delivery import Delivery
-from eventstore.groups.handlers import is_async, is_generator
-from eventstore.groups.plain import call_in_thread
+from eventstore.groups.handling.delivery import Delivery
+from eventstore.groups.handling.handlers import is_async, is_generator
+from eventstore.groups.handling.plain import call_in_thread
+from eventstore.groups.handling.verdicts import Park
 from eventstore.groups.selection import Selection
 from eventstore.groups.service.parameters import Parameters, Part, name_of
-from eventstore.groups.verdicts import Park
 from eventstore.store import EventStore
 
 

@@ -18,8 +18,8 @@ from eventstore.events import RecordedEvent, check_name
 from eventstore.groups.backoff import Backoff
 from eventstore.groups.bounds import DEFAULT_CONCURRENCY
 from eventstore.groups.consumer_group import ConsumerGroup
-from eventstore.groups.delivery import Delivery
-from eventstore.groups.hand import Counts
+from eventstore.groups.hand.hand import Counts
+from eventstore.groups.handling.delivery import Delivery
 from eventstore.groups.selection import Selection
 from eventstore.groups.service.route import Route
 from eventstore.groups.start import Start

@@ -15,10 +15,10 @@ from eventstore.commands import Command, log_start, tail
 from eventstore.errors import HistoryGap, LogRegressed, ServerRefused
 from eventstore.events import Position, RecordedEvent
 from eventstore.groups import leases
-from eventstore.groups.catching_up import CatchingUp
-from eventstore.groups.hand import Hand
+from eventstore.groups.hand.catching_up import CatchingUp
+from eventstore.groups.hand.hand import Hand
+from eventstore.groups.hand.holding import Holding, Phase
 from eventstore.groups.hold import Membership
-from eventstore.groups.holding import Holding, Phase
 from eventstore.groups.joining import vanished
 from eventstore.groups.leases import Claimed
 from eventstore.operations import Operations

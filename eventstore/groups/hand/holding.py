@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from eventstore.events import Position
+from eventstore.groups.hand.lane import Lane
 from eventstore.groups.hold import Hold
-from eventstore.groups.lane import Lane
 from eventstore.groups.leases import Grant
 
 

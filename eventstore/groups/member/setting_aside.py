@@ -8,10 +8,10 @@ from itertools import islice
 
 from eventstore.errors import CorruptEvent, HistoryGap, RunNotFound
 from eventstore.events import RecordedEvent
-from eventstore.groups.asking import Asking
-from eventstore.groups.hand import Hand
-from eventstore.groups.holding import Holding
-from eventstore.groups.lane import Lane
+from eventstore.groups.hand.hand import Hand
+from eventstore.groups.hand.holding import Holding
+from eventstore.groups.hand.lane import Lane
+from eventstore.groups.member.asking import Asking
 from eventstore.groups.parking import owner
 from eventstore.groups.parking.failure import Failure
 from eventstore.groups.parking.owner import Redrive

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from eventstore.clock import monotonic
 from eventstore.errors import RunStoreError, ServerRefused, StoreUnavailable
 from eventstore.groups import leases
-from eventstore.groups.asking import will_pass
 from eventstore.groups.bounds import Bounds
-from eventstore.groups.exchanges import Exchanges
-from eventstore.groups.hand import Hand
+from eventstore.groups.hand.hand import Hand
+from eventstore.groups.hand.holding import Phase
+from eventstore.groups.hand.intake import Intake
 from eventstore.groups.hold import Membership
-from eventstore.groups.holding import Phase
-from eventstore.groups.intake import Intake
-from eventstore.groups.setting_aside import SettingAside
-from eventstore.groups.tenure import Tenure
-from eventstore.groups.workers import Workers
+from eventstore.groups.member.asking import will_pass
+from eventstore.groups.member.exchanges import Exchanges
+from eventstore.groups.member.setting_aside import SettingAside
+from eventstore.groups.member.tenure import Tenure
+from eventstore.groups.member.workers import Workers
 from eventstore.plan import single
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from eventstore.commands import Command
 from eventstore.errors import ServerRefused, StoreUnavailable
-from eventstore.groups.holding import Holding
+from eventstore.groups.hand.holding import Holding
 from eventstore.plan import single
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from eventstore.events import RecordedEvent
 
 if TYPE_CHECKING:
-    from eventstore.groups.holding import Holding
+    from eventstore.groups.hand.holding import Holding
 
 
 @dataclass(slots=True, eq=False)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from eventstore.events import Position, RecordedEvent
-from eventstore.groups.holding import Holding
-from eventstore.groups.lane import Lane
+from eventstore.groups.hand.holding import Holding
+from eventstore.groups.hand.lane import Lane
 from eventstore.groups.selection import Selection
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from eventstore.groups.hand import Hand
-from eventstore.groups.intake import Intake
+from eventstore.groups.hand.hand import Hand
+from eventstore.groups.hand.intake import Intake
 
 if TYPE_CHECKING:
     from eventstore.store import EventStore

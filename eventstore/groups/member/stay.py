@@ -6,19 +6,19 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from eventstore.clock import Clock, awake_or_asleep
-from eventstore.groups.asking import Asking
-from eventstore.groups.attempts import Attempts
 from eventstore.groups.backoff import Backoff
 from eventstore.groups.bounds import Bounds
-from eventstore.groups.exchanges import Exchanges
-from eventstore.groups.hand import Counts, Hand
+from eventstore.groups.hand.hand import Counts, Hand
+from eventstore.groups.hand.intake import Intake
 from eventstore.groups.hold import Membership
-from eventstore.groups.intake import Intake
-from eventstore.groups.member import Member
+from eventstore.groups.member.asking import Asking
+from eventstore.groups.member.attempts import Attempts
+from eventstore.groups.member.exchanges import Exchanges
+from eventstore.groups.member.member import Member
+from eventstore.groups.member.setting_aside import SettingAside
+from eventstore.groups.member.tenure import Tenure
+from eventstore.groups.member.workers import Handler, Workers
 from eventstore.groups.selection import Selection
-from eventstore.groups.setting_aside import SettingAside
-from eventstore.groups.tenure import Tenure
-from eventstore.groups.workers import Handler, Workers
 
 if TYPE_CHECKING:
     from eventstore.store import EventStore

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from eventstore.commands import Command, log_start, server_time
 from eventstore.errors import LogRegressed
 from eventstore.groups import leases
-from eventstore.groups.hand import Hand
+from eventstore.groups.hand.hand import Hand
+from eventstore.groups.hand.holding import Holding
 from eventstore.groups.hold import Membership
-from eventstore.groups.holding import Holding
 from eventstore.groups.joining import vanished
 from eventstore.groups.leases import Grant, Lease
+from eventstore.groups.member.shares import share
 from eventstore.groups.parking.owner import parked_runs
-from eventstore.groups.shares import share
 from eventstore.operations import Operations
 from eventstore.plan import Plan
 

@@ -10,15 +10,15 @@ from typing import Any, cast
 
 from eventstore.clock import monotonic
 from eventstore.events import RecordedEvent
-from eventstore.groups.attempts import Attempts
-from eventstore.groups.delivery import Delivery
-from eventstore.groups.exchanges import Exchanges
-from eventstore.groups.hand import Hand
-from eventstore.groups.handlers import is_async, takes_delivery
+from eventstore.groups.hand.hand import Hand
+from eventstore.groups.hand.holding import Holding
+from eventstore.groups.hand.lane import Lane
+from eventstore.groups.handling.delivery import Delivery
+from eventstore.groups.handling.handlers import is_async, takes_delivery
+from eventstore.groups.handling.plain import Overrun, call_in_thread
 from eventstore.groups.hold import Membership
-from eventstore.groups.holding import Holding
-from eventstore.groups.lane import Lane
-from eventstore.groups.plain import Overrun, call_in_thread
+from eventstore.groups.member.attempts import Attempts
+from eventstore.groups.member.exchanges import Exchanges
 
 Handler = (
     Callable[[RecordedEvent], Awaitable[object] | object]

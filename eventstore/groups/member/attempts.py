@@ -7,14 +7,14 @@ import logging
 from eventstore.clock import Clock, to_ms
 from eventstore.events import RecordedEvent
 from eventstore.groups import leases
-from eventstore.groups.asking import Asking
 from eventstore.groups.backoff import Backoff
-from eventstore.groups.hand import Hand
+from eventstore.groups.hand.hand import Hand
+from eventstore.groups.hand.lane import Lane
+from eventstore.groups.handling.verdicts import Park, Retry, Skip
 from eventstore.groups.hold import Membership
-from eventstore.groups.lane import Lane
+from eventstore.groups.member.asking import Asking
+from eventstore.groups.member.setting_aside import SettingAside
 from eventstore.groups.parking.failure import Failure
-from eventstore.groups.setting_aside import SettingAside
-from eventstore.groups.verdicts import Park, Retry, Skip
 
 _log = logging.getLogger(__name__)
 _SURE_DELIVERIES = 3

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from eventstore.commands import log_start
 from eventstore.events import RecordedEvent
 from eventstore.groups import leases
-from eventstore.groups.hand import Hand
-from eventstore.groups.holding import Holding, Phase
+from eventstore.groups.hand.hand import Hand
+from eventstore.groups.hand.holding import Holding, Phase
 from eventstore.operations import Operations
 from eventstore.plan import Plan
 

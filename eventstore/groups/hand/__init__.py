@@ -1,0 +1,1 @@
+"""What a member has in hand: how events get there, and in which order they wait."""
