@@ -45,6 +45,20 @@ async def test_forgotten_scripts_are_sent_again(store: EventStore, server: AnySe
             await until(partial(seen.reached, count), task)
 
 
+async def test_what_is_read_beside_a_forgotten_script_is_not_read_again(
+    store: EventStore, server: AnyServer
+) -> None:
+    # given a member with something to acknowledge, and a server that forgot the script for it
+    group = ConsumerGroup(store, "g", Seen(), create=True, batch_events=16)
+    await store.append("run", notes(20))
+    await store.append("other", notes(20))
+    server.admin.script_flush()
+    # when
+    assert await group.run_to_end() == 40
+    # then what came with the acknowledgement was not left pending, to be claimed
+    assert group.counts.recovered == 0
+
+
 async def test_a_group_outlasts_a_server_that_is_away_for_long(
     launch: Callable[..., Server], namespace: str
 ) -> None:

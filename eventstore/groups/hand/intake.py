@@ -66,14 +66,16 @@ class Intake:
         reads: list[Command[Any]] = []
         if live:
             reads = [leases.read_new(self.who, self._decoder, live, self._each)]
-        step: list[Command[Any]] = [*acknowledging, *claims, *tails, *reads]
+        # Reading comes before the scripts: where a server lacks one, what stands behind it is sent
+        # again, and what was read first would be left pending.
+        step: list[Command[Any]] = [*tails, *reads, *acknowledging, *claims]
         replies = iter((yield step) if step else ())
+        ends = [next(replies) for _ in tails]
+        pages: leases.Pages = next(replies) if reads else {}
         self._note(notes, [next(replies) for _ in acknowledging])
         count = 0
         for holding in pending:
             count += self._take_pending(holding, next(replies))
-        ends = [next(replies) for _ in tails]
-        pages: leases.Pages = next(replies, {})
         for partition, page in pages.items():
             count += yield from self._take_new(live[partition], page)
         for end in ends:
