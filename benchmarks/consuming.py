@@ -12,7 +12,7 @@ from eventstore import Append, ConsumerGroup, RecordedEvent
 from eventstore.groups import Handler
 
 RUNS = 1_500
-"""Also where it must be quick: joining takes 10 ms, a fifth of what a tenth of the work takes."""
+"""Also where it must be quick: joining is a fifth of what a tenth of the work takes."""
 TARGET = 0.5
 """Of the floor, with one member, 16 partitions and a handler that does nothing."""
 

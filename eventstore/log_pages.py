@@ -59,7 +59,7 @@ class LogPages:
         yield from self._fill(after, pages, limit, go_on=go_on)
         return pages
 
-    def check_kept(self, partition: int | None = None) -> Plan[None]:
+    def check_kept(self) -> Plan[None]:
         """Raise ``LogRegressed`` if the store is gone, or a log lost what was archived last."""
         if self.identity is not None:
             (found,) = yield [commands.store_id(self.keys)]
@@ -68,8 +68,7 @@ class LogPages:
                 raise LogRegressed(where, f"store {self.identity}", found)
         reached = yield Recall(lambda archive: archive.reached())
         if reached:
-            one = reached if partition is None else {partition: reached[partition]}
-            yield from self.check_there(one)
+            yield from self.check_there(reached)
 
     def check_there(self, reached: Mapping[int, Position]) -> Plan[None]:
         """Raise ``LogRegressed`` where a log ends before an entry, or has others in its place.

@@ -75,8 +75,12 @@ class Tenure:
         self._give_up(len(self._staying()) - quota)
         missing = quota - len(self._staying())
         free = [p for p in self._in_own_order(found) if found[p].is_free(self._who.member, now_ms)]
+        wanted = free[: max(0, missing)]
+        if wanted:
+            # Who held them may have left because of a loss, which was told to that member alone.
+            yield from self._operations.log.check_kept()
         taken = 0
-        for partition in free[: max(0, missing)]:
+        for partition in wanted:
             taken += yield from self._take(partition)
         self.is_hungry = taken < missing
         return taken
@@ -150,8 +154,6 @@ class Tenure:
         served = max(grant.done, grant.delivered)
         if grant.tail < served:
             raise LogRegressed(where, served, grant.tail)
-        # Who held it may have left because of a loss, which was told to that member alone.
-        yield from self._operations.log.check_kept(partition)
         known = self._hand.known.get(partition)
         if known is None or not known.n:
             return
